@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+# The libraries that ftmpi stands on, each as an imported target. Installed too: with a static libftmpi the package includes it, with
+# FTMPI_LINK_ONLY set, for the program that links the library.
+find_package(MPI REQUIRED COMPONENTS C)
+find_package(PkgConfig REQUIRED)
+find_package(ZLIB REQUIRED)
+
+# Debian has one HDF5 per MPI; pkg-config knows which one goes with Open MPI. Elsewhere CMake's module finds the parallel HDF5.
+pkg_search_module(FTMPI_HDF5 QUIET IMPORTED_TARGET hdf5-openmpi)
+if(TARGET PkgConfig::FTMPI_HDF5)
+  add_library(ftmpi_hdf5 INTERFACE IMPORTED)
+  target_link_libraries(ftmpi_hdf5 INTERFACE PkgConfig::FTMPI_HDF5)
+else()
+  set(HDF5_PREFER_PARALLEL ON)
+  find_package(HDF5 1.10 REQUIRED COMPONENTS C)
+  if(NOT HDF5_IS_PARALLEL)
+    message(FATAL_ERROR "ftmpi needs a parallel HDF5 (configured with --enable-parallel); found a serial one")
+  endif()
+  add_library(ftmpi_hdf5 INTERFACE IMPORTED)
+  target_link_libraries(ftmpi_hdf5 INTERFACE hdf5::hdf5)
+endif()
+
+pkg_check_modules(FTMPI_OPENBLAS REQUIRED IMPORTED_TARGET openblas)
+pkg_check_modules(FTMPI_XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+
+if(NOT FTMPI_LINK_ONLY)
+  find_path(FTMPI_RANDOM123_INCLUDE Random123/philox.h)
+  if(NOT FTMPI_RANDOM123_INCLUDE)
+    message(FATAL_ERROR "ftmpi needs Random123's headers (Debian: librandom123-dev); elsewhere: -DFTMPI_RANDOM123_INCLUDE=FOLDER")
+  endif()
+  add_library(ftmpi_random123 INTERFACE IMPORTED)
+  target_include_directories(ftmpi_random123 INTERFACE "${FTMPI_RANDOM123_INCLUDE}")
+endif()

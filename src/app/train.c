@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `ftmpi train`: look at the data, then at the folder, then train.
+ *
+ * Nothing is created or changed before options and data are known to be good. */
+#include "app/app.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What the parts of this command hand on. */
+struct training {
+	ftmpi_dataset *train, *validation;
+	ftmpi_model *model;
+	ftmpi_optimizer optimizer;
+	ftmpi_buffer config, data; /* key = value texts for the checkpoint: the options, and facts of the data */
+	int n_workers;
+	int64_t max_steps;
+};
+
+static ftmpi_status open_store(struct app_context *app)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_store_options options;
+
+	ftmpi_store_options_init(&options);
+	options.number_path = APP_NUMBER_PATH;
+	options.keep_max = app->options.keep_max;
+	options.keep_every_n_hours = app->options.keep_hours;
+	options.lock_wait_s = app->options.lock_wait_s;
+	options.read_only = app->look_only;
+	FTMPI_TRY(ftmpi_store_open(app->options.model_dir, &options, &app->store));
+	FTMPI_TRY(ftmpi_store_open_latest(app->store, &app->reader));
+done:
+	return status;
+}
+
+/* A folder that cannot be written (an archive, a snapshot) is looked at all the same: its run may be finished. */
+static ftmpi_status open_store_or_look(struct app_context *app)
+{
+	const ftmpi_status status = open_store(app);
+
+	if (status != FTMPI_ERR_IO)
+		return status;
+	(void)snprintf(app->blocked, sizeof app->blocked, "%s", ftmpi_error_message());
+	ftmpi_store_close(&app->store);
+	app->look_only = true;
+	if (open_store(app) == FTMPI_OK && app->reader != NULL)
+		return FTMPI_OK;
+	return ftmpi_error_set(status, __FILE__, __LINE__, "%s", app->blocked);
+}
+
+/* On the chief: a run that is not finished needs a folder that can be written. */
+static ftmpi_status check_writable(const struct app_context *app)
+{
+	if (!app->look_only || !ftmpi_comm_is_chief(app->world))
+		return FTMPI_OK;
+	return ftmpi_error_set(FTMPI_ERR_IO, __FILE__, __LINE__, "%s", app->blocked);
+}
+
+static ftmpi_status open_checkpoints(struct app_context *app)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	if (ftmpi_comm_is_chief(app->world))
+		status = open_store_or_look(app);
+	FTMPI_TRY(ftmpi_agree(app->world, status));
+	FTMPI_TRY(app_share_checkpoint(app));
+done:
+	return status;
+}
+
+/* V: what the checkpoint says, else the option, else the number of ranks. */
+static ftmpi_status choose_workers(struct app_context *app)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_keyvalue pair;
+
+	if (app_options_given(&app->options, "logical-workers"))
+		goto done;
+	app->options.logical_workers = ftmpi_comm_size(app->world);
+	if (app->found && ftmpi_keyvalue_find(app->saved_options.data, "logical-workers", &pair))
+		app->options.logical_workers = strtoll(pair.value, NULL, 10);
+	if (app->options.logical_workers < 1 || app->options.logical_workers > 65536)
+		FTMPI_FAIL(FTMPI_ERR_DATA, "%s: %lld logical workers", app->saved_file,
+			   (long long)app->options.logical_workers);
+done:
+	return status;
+}
+
+/* Digests of the data, as text. */
+static ftmpi_status describe_data(const struct training *training, ftmpi_buffer *text)
+{
+	ftmpi_status status = FTMPI_OK;
+	char digest[FTMPI_DIGEST_TEXT];
+
+	ftmpi_digest_format(ftmpi_dataset_digest(training->train), digest);
+	FTMPI_TRY(ftmpi_buffer_printf(text, "n-features = %lld\ntraining data = %s\n",
+				      (long long)ftmpi_dataset_n_features(training->train), digest));
+	if (training->validation != NULL)
+		ftmpi_digest_format(ftmpi_dataset_digest(training->validation), digest);
+	FTMPI_TRY(ftmpi_buffer_printf(text, "test data = %s\n", training->validation == NULL ? "none" : digest));
+done:
+	return status;
+}
+
+/* The data is that with which the run began. */
+static ftmpi_status compare_data(const struct app_context *app, const char *now_text)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_keyvalue now = {.line = 0}, then;
+	bool found = true;
+
+	while (ftmpi_keyvalue_next(&now_text, &now, &found) == FTMPI_OK && found)
+		if (ftmpi_keyvalue_find(app->saved_data.data, now.key, &then) && strcmp(then.value, now.value) != 0)
+			FTMPI_FAIL(FTMPI_ERR_USAGE,
+				   "--data %s is not the data of this run: the digest of its %s was %s when the run "
+				   "began and is %s "
+				   "now; give the same data, or another --model-dir for a new run",
+				   app->options.data, now.key, then.value, now.value);
+done:
+	return status;
+}
+
+/* A key of the saved environment that tells of an environment before it: "before: blas". */
+#define BEFORE "before: "
+
+/* Say where this rank's numbers may differ from those of `baseline`; with --strict, refuse. @param before what differs is added to it, as lines that
+ * the next checkpoints keep; NULL: not wanted. */
+static ftmpi_status compare_environment(const struct app_context *app, const char *baseline, const char *whose,
+					ftmpi_buffer *before)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_keyvalue here, there = {.line = 0};
+	bool found = true;
+
+	while (ftmpi_keyvalue_next(&baseline, &there, &found) == FTMPI_OK && found) {
+		const bool earlier = strncmp(there.key, BEFORE, sizeof BEFORE - 1) == 0;
+		const char *key = earlier ? there.key + sizeof BEFORE - 1 : there.key;
+
+		if (!ftmpi_keyvalue_find(ftmpi_numeric_environment(), key, &here) ||
+		    strcmp(there.value, here.value) == 0)
+			continue;
+		if (app->options.strict)
+			FTMPI_FAIL(FTMPI_ERR_USAGE, "--strict: not bit-exact because %s %s '%s' and is '%s' here", key,
+				   whose, there.value, here.value);
+		if (!earlier)
+			ftmpi_log(FTMPI_LOG_WARNING, "not bit-exact because %s %s '%s' and is '%s' here", key, whose,
+				  there.value, here.value);
+		if (before != NULL)
+			FTMPI_TRY(ftmpi_buffer_printf(before, BEFORE "%s = %s\n", key, there.value));
+	}
+done:
+	return status;
+}
+
+/* The chief with the run so far, the other ranks with the chief. Collective. @param record set to what the next checkpoints keep, on every rank. */
+static ftmpi_status compare_environments(const struct app_context *app, const ftmpi_comm *comm, ftmpi_buffer *record)
+{
+	ftmpi_status status = FTMPI_OK;
+	const bool chief = ftmpi_comm_is_chief(comm);
+
+	if (chief)
+		status = ftmpi_buffer_printf(record, "%s", ftmpi_numeric_environment());
+	if (chief && status == FTMPI_OK && app->found)
+		status = compare_environment(app, app->saved_environment.data, "was", record);
+	FTMPI_TRY(ftmpi_agree(comm, status));
+	FTMPI_TRY(ftmpi_broadcast_buffer(comm, record, FTMPI_CHIEF));
+	if (!chief)
+		status = compare_environment(app, record->data, "on the chief is", NULL);
+	FTMPI_TRY(ftmpi_agree(comm, status));
+done:
+	return status;
+}
+
+/* Everything that can be wrong with going on, and the text that the next checkpoints keep. */
+static ftmpi_status prepare(struct app_context *app, struct training *training)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	FTMPI_TRY(choose_workers(app));
+	FTMPI_TRY(app_options_optimizer(&app->options, &training->optimizer));
+	FTMPI_TRY(describe_data(training, &training->data));
+	if (app->found) {
+		FTMPI_TRY(app_options_compare(&app->options, app->saved_options.data));
+		FTMPI_TRY(compare_data(app, training->data.data));
+	}
+	FTMPI_TRY(app_options_format(&app->options, &training->config));
+	training->n_workers = (int)app->options.logical_workers;
+	training->max_steps = app->options.steps > 0 ? app->saved_step + app->options.steps : app->options.max_steps;
+done:
+	return status;
+}
+
+static bool is_finished(const struct app_context *app, const struct training *training)
+{
+	const int64_t epochs = app->options.epochs;
+
+	return app->found && ((epochs > 0 && app->saved_epoch >= epochs) ||
+			      (training->max_steps > 0 && app->saved_step >= training->max_steps));
+}
+
+static void print_digest(ftmpi_digest digest)
+{
+	char text[FTMPI_DIGEST_TEXT];
+
+	ftmpi_digest_format(digest, text);
+	ftmpi_log(FTMPI_LOG_INFO, "state digest: %s", text);
+}
+
+static ftmpi_trainer_options trainer_options(const struct app_context *app, const struct training *training)
+{
+	const struct app_options *o = &app->options;
+
+	return (ftmpi_trainer_options){
+		.batch_size = o->batch_size,
+		.n_workers = training->n_workers,
+		.seed = o->seed,
+		.shuffle = o->shuffle,
+		.loss_reduction = strcmp(o->loss_reduction, "sum") == 0 ? FTMPI_REDUCE_SUM : FTMPI_REDUCE_MEAN,
+		.n_epochs = o->epochs,
+		.max_steps = training->max_steps,
+		.save_steps = o->save_steps,
+		.save_epochs = o->save_epochs,
+		.save_s = o->save_s,
+	};
+}
+
+static ftmpi_status restore(struct app_context *app, const ftmpi_comm *comm, ftmpi_trainer *trainer)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_progress p;
+
+	FTMPI_TRY(ftmpi_trainer_restore(trainer, app->reader));
+	ftmpi_reader_close(&app->reader);
+	p = ftmpi_trainer_progress(trainer);
+	ftmpi_log(FTMPI_LOG_INFO,
+		  "resuming from %s: step %lld, epoch %lld, batch %lld of %lld (np %d, %d logical workers)",
+		  app->saved_file, (long long)p.step, (long long)p.epoch + 1, (long long)p.batch,
+		  (long long)p.n_batches, ftmpi_comm_size(comm), (int)app->options.logical_workers);
+done:
+	return status;
+}
+
+static ftmpi_display_style display_style(const char *name)
+{
+	if (strcmp(name, "bar") == 0)
+		return FTMPI_DISPLAY_BAR;
+	if (strcmp(name, "lines") == 0)
+		return FTMPI_DISPLAY_LINES;
+	return strcmp(name, "log") == 0 ? FTMPI_DISPLAY_LOG : ftmpi_display_style_auto();
+}
+
+static ftmpi_status run(struct app_context *app, const ftmpi_comm *comm, ftmpi_trainer *trainer)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_display *display = NULL;
+	ftmpi_digest digest;
+
+	if (ftmpi_comm_is_chief(comm))
+		status = ftmpi_display_create(display_style(app->options.progress), app->options.log_steps, &display);
+	FTMPI_TRY(ftmpi_agree(comm, status));
+	FTMPI_TRY(ftmpi_trainer_run(trainer, app->store, display == NULL ? NULL : ftmpi_display_observer(display)));
+	FTMPI_TRY(ftmpi_trainer_state_digest(trainer, &digest));
+	print_digest(digest);
+done:
+	ftmpi_display_destroy(&display);
+	return status;
+}
+
+/* On the ranks that have logical workers. */
+static ftmpi_status train_on(struct app_context *app, const ftmpi_comm *comm, void *context)
+{
+	ftmpi_status status = FTMPI_OK;
+	struct training *training = context;
+	const ftmpi_trainer_options options = trainer_options(app, training);
+	ftmpi_trainer *trainer = NULL;
+	ftmpi_buffer environment = {0};
+
+	FTMPI_TRY(ftmpi_trainer_create(comm, training->model, &training->optimizer, training->train,
+				       training->validation, &options, &trainer));
+	FTMPI_TRY(ftmpi_agree(comm, ftmpi_trainer_set_record(trainer, "config", training->config.data)));
+	FTMPI_TRY(ftmpi_agree(comm, ftmpi_trainer_set_record(trainer, "data", training->data.data)));
+	FTMPI_TRY(compare_environments(app, comm, &environment));
+	FTMPI_TRY(ftmpi_agree(comm, ftmpi_trainer_set_record(trainer, "environment", environment.data)));
+	if (app->found)
+		FTMPI_TRY(restore(app, comm, trainer));
+	FTMPI_TRY(run(app, comm, trainer));
+done:
+	ftmpi_buffer_clear(&environment);
+	ftmpi_trainer_destroy(&trainer);
+	return status;
+}
+
+ftmpi_status app_train(struct app_context *app)
+{
+	ftmpi_status status = FTMPI_OK;
+	struct training training = {0};
+
+	FTMPI_TRY(app_open_data(app, FTMPI_TRAIN, &training.train));
+	FTMPI_TRY(app_open_data(app, FTMPI_TEST, &training.validation));
+	FTMPI_TRY(ftmpi_agree(app->world, app_build_model(&app->options, training.train, &training.model)));
+	FTMPI_TRY(open_checkpoints(app));
+	FTMPI_TRY(ftmpi_agree(app->world, prepare(app, &training)));
+	if (is_finished(app, &training)) {
+		ftmpi_log(FTMPI_LOG_INFO,
+			  "finished already: %s is at step %lld with %lld epochs done; raise --epochs or --max-steps "
+			  "to go on",
+			  app->saved_file, (long long)app->saved_step, (long long)app->saved_epoch);
+		if (ftmpi_comm_is_chief(app->world))
+			print_digest(ftmpi_reader_state_digest(app->reader));
+		goto done;
+	}
+	FTMPI_TRY(ftmpi_agree(app->world, check_writable(app)));
+	FTMPI_TRY(app_on_active_ranks(app, training.n_workers, train_on, &training));
+done:
+	ftmpi_buffer_clear(&training.config);
+	ftmpi_buffer_clear(&training.data);
+	ftmpi_model_destroy(&training.model);
+	ftmpi_dataset_destroy(&training.validation);
+	ftmpi_dataset_destroy(&training.train);
+	return status;
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Saving: a commit that no crash can break.
+ *
+ *  1  image: built in memory, then read with the reader that restores use         a file that could not be restored is never written
+ *  2  room on the file system
+ *  3  temporary: write, fsync, read back, compare
+ *  4  if a checkpoint of this number is listed: state file without its digest     else a crash after 5 would condemn the new file by the old digest
+ *  5  rename, fsync of the directory                                              from here on the new one is found at the next opening
+ *  6  state file with the new one beside the old ones (its own temporary, fsync, rename)
+ *  7  delete what retention drops
+ *  8  state file without those
+ *
+ * Up to 5 an error leaves the directory as it was, but for the temporary, which is removed; from 5 on the new file is whole and stays. No old
+ * checkpoint is touched before the new one is listed. HDF5 is used in 1 alone. */
+#include "ckpt/store_inside.h"
+
+#include <errno.h>
+#include <ftmpi/log.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Room for the state file and the directory's growth. */
+enum { SLACK_BYTES = 64 * 1024 };
+
+static ftmpi_status check_save(const ftmpi_store *store, int64_t number)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	if (store->options.read_only)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "'%s' was opened to look only: it cannot be changed", store->path);
+	if (store->lock_fd >= 0 && !ftmpi__lock_held(&store->directory, store->lock_fd))
+		FTMPI_FAIL(FTMPI_ERR_BUSY,
+			   "the lock file of '%s' was removed under this run, so another run may have it: nothing is "
+			   "saved",
+			   store->path);
+	if (number < 0)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "checkpoint number %lld is negative", (long long)number);
+done:
+	return status;
+}
+
+/* Build the image, and see that it can be restored: its digests are those of the program's arrays. */
+static ftmpi_status build(const ftmpi_registry *registry, const char *file, ftmpi__image *out, ftmpi_digest *digest)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi__image image = {0};
+	ftmpi_reader *reader = NULL;
+
+	if (ftmpi__fault(true, FTMPI_FP_SAVE_BEGIN))
+		FTMPI_FAIL(ftmpi__io_status(errno), "cannot begin: %s", strerror(errno));
+	FTMPI_TRY(ftmpi__image_build(registry, &image));
+	status = ftmpi__reader_open_bytes(image.data, image.n_bytes, file, &reader);
+	if (status == FTMPI_ERR_DATA)
+		FTMPI_FAIL(FTMPI_ERR_INTERNAL,
+			   "the image does not verify (faulty memory, or arrays that changed meanwhile): %s",
+			   ftmpi_error_message());
+	FTMPI_TRY(status);
+	*digest = ftmpi_reader_file_digest(reader);
+	*out = image;
+	image = (ftmpi__image){0};
+done:
+	ftmpi_reader_close(&reader);
+	ftmpi__image_clear(&image);
+	return status;
+}
+
+/* The state file without the digest of the checkpoint that is about to be replaced. */
+static ftmpi_status unlist(ftmpi_store *store, int64_t number)
+{
+	ftmpi_status status = FTMPI_OK;
+	const int i = ftmpi__items_find(&store->state, number);
+
+	if (i < 0 || !ftmpi__items_get(&store->state, i)->listed)
+		goto done;
+	ftmpi__items_get(&store->state, i)->listed = false;
+	FTMPI_TRY(ftmpi__state_save(store));
+done:
+	return status;
+}
+
+/* The list in memory has the new file, with its facts. A preserved one that is replaced stays preserved. */
+static ftmpi_status take_item(ftmpi_store *store, const ftmpi_store_item *facts)
+{
+	ftmpi_status status = FTMPI_OK;
+	const int i = ftmpi__items_find(&store->state, facts->number);
+	ftmpi_store_item *item;
+	bool preserved = false;
+
+	if (i >= 0) {
+		item = ftmpi__items_get(&store->state, i);
+		preserved = item->preserved;
+	} else {
+		FTMPI_TRY(ftmpi__items_insert(&store->state, facts->number, &item));
+	}
+	*item = *facts;
+	item->preserved = preserved;
+done:
+	return status;
+}
+
+/* Steps 2 to 4: the temporary is complete, and nothing says what the new file will contradict. */
+static ftmpi_status prepare(ftmpi_store *store, const ftmpi__image *image, int64_t number, const char *temporary)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	FTMPI_TRY(ftmpi__directory_check_room(&store->directory, (uint64_t)image->n_bytes + SLACK_BYTES));
+	FTMPI_TRY(ftmpi__file_write(&store->directory, temporary, image->data, image->n_bytes, true));
+	status = unlist(store, number);
+	if (status != FTMPI_OK)
+		ftmpi__file_remove(&store->directory, temporary);
+done:
+	return status;
+}
+
+/* Steps 5 and 6. Sets *renamed once the file has its name. */
+static ftmpi_status publish(ftmpi_store *store, const ftmpi_store_item *facts, const char *temporary, const char *name,
+			    bool *renamed)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	FTMPI_TRY(ftmpi__file_rename(&store->directory, temporary, name, true));
+	*renamed = true;
+	(void)ftmpi_failpoint_hit(FTMPI_FP_SAVE_AFTER_RENAME);
+	FTMPI_TRY(take_item(store, facts));
+	FTMPI_TRY(ftmpi__directory_sync(&store->directory, true));
+	if (ftmpi__fault(true, FTMPI_FP_SAVE_STATE_FILE))
+		FTMPI_FAIL(ftmpi__io_status(errno), "cannot write '%s/%s': %s", store->path, FTMPI__STATE_FILE,
+			   strerror(errno));
+	FTMPI_TRY(ftmpi__state_save(store));
+done:
+	return status;
+}
+
+/* Steps 7 and 8. The new checkpoint is safe and listed, so nothing here is more than a warning. */
+static void retain(ftmpi_store *store, int64_t number)
+{
+	const double last_preserved_s = store->state.last_preserved_s;
+	int64_t n_deleted, n_failed;
+
+	if (store->options.keep_max == 0)
+		return;
+	if (ftmpi__fault(true, FTMPI_FP_SAVE_RETENTION)) {
+		ftmpi_log(FTMPI_LOG_WARNING, "cannot delete old checkpoints in '%s': %s", store->path, strerror(errno));
+		return;
+	}
+	ftmpi__retention_sweep(store, store->options.keep_max, number, true, &n_deleted, &n_failed);
+	if (n_deleted == 0 && store->state.last_preserved_s <= last_preserved_s)
+		return;
+	if (ftmpi__state_save(store) != FTMPI_OK)
+		ftmpi_log(FTMPI_LOG_WARNING, "the state file still lists deleted checkpoints: %s",
+			  ftmpi_error_message());
+}
+
+static ftmpi_status commit(ftmpi_store *store, const ftmpi_registry *registry, int64_t number, ftmpi_store_item *facts)
+{
+	ftmpi_status status = FTMPI_OK;
+	char name[FTMPI__FILE_NAME_MAX], temporary[FTMPI__FILE_NAME_MAX];
+	ftmpi__image image = {0};
+	bool renamed = false;
+
+	ftmpi__file_name(store->name, number, "", name);
+	ftmpi__file_name(store->name, number, FTMPI__TMP, temporary);
+	*facts = (ftmpi_store_item){.number = number, .listed = true};
+	(void)snprintf(facts->file, sizeof facts->file, "%s/%s", store->path, name);
+	FTMPI_TRY(build(registry, facts->file, &image, &facts->digest));
+	facts->n_bytes = image.n_bytes;
+	FTMPI_TRY(prepare(store, &image, number, temporary));
+	facts->timestamp_s = ftmpi__store_now(store);
+	FTMPI_TRY(publish(store, facts, temporary, name, &renamed));
+done:
+	ftmpi__image_clear(&image);
+	if (status != FTMPI_OK)
+		status = ftmpi_error_set(status, __FILE__, __LINE__, "checkpoint '%s' %s: %s; %s", facts->file,
+					 renamed ? "is complete, but was not listed" : "was not saved",
+					 ftmpi_error_message(), "older checkpoints are untouched");
+	return status;
+}
+
+/* What a lowered keep_max makes too many goes first: where the disk is full, the room for the new one comes from there. */
+static void trim(ftmpi_store *store)
+{
+	int64_t n_deleted, n_failed;
+
+	if (store->options.keep_max == 0)
+		return;
+	ftmpi__retention_sweep(store, store->options.keep_max, -1, true, &n_deleted, &n_failed);
+	if (n_deleted > 0 && ftmpi__state_save(store) != FTMPI_OK)
+		ftmpi_log(FTMPI_LOG_WARNING, "the state file still lists deleted checkpoints: %s",
+			  ftmpi_error_message());
+}
+
+ftmpi_status ftmpi_store_save(ftmpi_store *store, const ftmpi_registry *registry, int64_t number, char *file)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_store_item facts;
+
+	FTMPI_TRY(check_save(store, number));
+	trim(store);
+	FTMPI_TRY(commit(store, registry, number, &facts));
+	retain(store, number);
+	(void)ftmpi_failpoint_hit(FTMPI_FP_SAVE_END);
+	if (file != NULL)
+		memcpy(file, facts.file, sizeof facts.file);
+done:
+	return status;
+}
+
+ftmpi_status ftmpi_store_prune(ftmpi_store *store, int64_t keep, int64_t *n_deleted)
+{
+	ftmpi_status status = FTMPI_OK;
+	int64_t n = 0, n_failed = 0;
+
+	FTMPI_TRY(check_save(store, 0));
+	if (keep < 0)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "cannot keep %lld checkpoints: give 0 or more", (long long)keep);
+	ftmpi__retention_sweep(store, keep, -1, false, &n, &n_failed);
+	if (n > 0)
+		FTMPI_TRY(ftmpi__state_save(store));
+	if (n_failed > 0)
+		FTMPI_FAIL(FTMPI_ERR_IO, "%lld checkpoints in '%s' could not be deleted", (long long)n_failed,
+			   store->path);
+	if (n_deleted != NULL)
+		*n_deleted = n;
+done:
+	return status;
+}

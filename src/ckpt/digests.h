@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The digests of a checkpoint, computed in one place for the side that writes and the side that reads. */
+#ifndef FTMPI_CKPT_DIGESTS_H
+#define FTMPI_CKPT_DIGESTS_H
+
+#include <ftmpi/registry.h>
+
+/** Longest path of an entry or a group, with the terminating zero. */
+#define FTMPI__ENTRY_PATH_MAX 1024
+
+/** Most parts of a path: how deep groups nest. */
+#define FTMPI__ENTRY_MAX_PARTS 32
+
+/** An array, wherever it lies. */
+typedef struct ftmpi__array {
+	const char *path;
+	ftmpi_dtype dtype;
+	int n_dims;
+	const int64_t *dims;
+	const void *data;
+	size_t n_bytes;
+} ftmpi__array;
+
+/** Digest of an array: of its path, type, shape and of the digest of its bytes. Local, no allocation. */
+ftmpi_digest ftmpi__array_digest(const ftmpi__array *array);
+
+/** One row of a file's table of digests. */
+typedef struct ftmpi__digest_row {
+	const char *path;
+	ftmpi_digest digest;
+	ftmpi_entry_kind kind;
+} ftmpi__digest_row;
+
+/** Digest of the digests of the FTMPI_STATE rows; the rows are in the order of their paths. Local. Errors: ERR_MEMORY. */
+ftmpi_status ftmpi__state_digest(const ftmpi__digest_row *rows, int n_rows, ftmpi_digest *out) FTMPI_CHECK_RESULT;
+
+/** Digest of a table: of all its paths, digests and kinds. Local. Errors: ERR_MEMORY. */
+ftmpi_status ftmpi__table_digest(const ftmpi__digest_row *rows, int n_rows, ftmpi_digest *out) FTMPI_CHECK_RESULT;
+
+/** The entry as an array, with the length that a buffer has now. @param dims FTMPI_MAX_DIMS numbers that the array refers to. */
+ftmpi__array ftmpi__entry_array(const ftmpi_entry *entry, int64_t *dims);
+
+/** "float32[784, 512]", "int64" for a scalar; cut off where `text` ends. Local. Returns `text`. */
+const char *ftmpi__shape_format(ftmpi_dtype dtype, int n_dims, const int64_t *dims, char *text, size_t text_bytes);
+
+/** The i-th entry in the order of the paths. Local. */
+const ftmpi_entry *ftmpi__registry_sorted(const ftmpi_registry *registry, int i);
+
+/** Number of things that lie directly in a group, and the length of their longest name. Local. Cost: the entries below it. */
+int ftmpi__registry_count_children(const ftmpi_registry *registry, const char *path, size_t *longest);
+
+#endif

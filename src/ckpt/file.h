@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files and directories: whole reads, durable writes. */
+#ifndef FTMPI_CKPT_FILE_H
+#define FTMPI_CKPT_FILE_H
+
+#include "ckpt/image.h"
+
+#include <ftmpi/failpoint.h>
+#include <stdbool.h>
+
+/** An open directory. Names are relative to `fd`, so a later chdir changes nothing; `path` is for messages. */
+typedef struct ftmpi__directory {
+	int fd;
+	const char *path;
+} ftmpi__directory;
+
+/** Status of an errno: ERR_NO_SPACE, ERR_MEMORY, ERR_IO. */
+ftmpi_status ftmpi__io_status(int error);
+
+/** Pass a failpoint; true when the operation is to fail, with errno set. @param on false: no failpoint here. */
+bool ftmpi__fault(bool on, ftmpi_failpoint point);
+
+/** What to check of a file before its bytes are taken. */
+typedef ftmpi_status ftmpi__file_check(const uint8_t *start, size_t n_bytes, const char *file);
+
+/**
+ * Read a whole regular file; never waits for a fifo or a device. @param fd relative to which directory (AT_FDCWD). @param flags more flags
+ * for openat. @param path for messages. @param start_bytes, check how many bytes of the start `check` sees before memory for the file is taken; NULL:
+ * no check. Errors: ERR_NOT_FOUND, ERR_DATA (not a regular file, cut off meanwhile), ERR_IO, ERR_MEMORY.
+ */
+ftmpi_status ftmpi__file_read(int fd, const char *name, int flags, const char *path, size_t start_bytes,
+			      ftmpi__file_check *check, ftmpi__image *out) FTMPI_CHECK_RESULT;
+
+/**
+ * Write a file that is not there yet: write, fsync, read back and compare. On any error it is removed. @param faults pass the SAVE_ failpoints.
+ * Errors: ERR_IO, ERR_NO_SPACE, ERR_MEMORY.
+ */
+ftmpi_status ftmpi__file_write(const ftmpi__directory *directory, const char *name, const void *data, size_t n_bytes,
+			       bool faults) FTMPI_CHECK_RESULT;
+
+/** Rename within the directory, replacing. On failure `from` is removed. Errors: ERR_IO, ERR_NO_SPACE. */
+ftmpi_status ftmpi__file_rename(const ftmpi__directory *directory, const char *from, const char *to,
+				bool faults) FTMPI_CHECK_RESULT;
+
+/** Remove a file, if it can be; for what is of no use any more. Leaves the error record alone. */
+void ftmpi__file_remove(const ftmpi__directory *directory, const char *name);
+
+/** Make what was renamed or removed in the directory durable. Errors: ERR_IO. */
+ftmpi_status ftmpi__directory_sync(const ftmpi__directory *directory, bool faults) FTMPI_CHECK_RESULT;
+
+/** Make a directory and its parents, durably. Errors: ERR_IO, ERR_NO_SPACE. */
+ftmpi_status ftmpi__directory_make(const char *path) FTMPI_CHECK_RESULT;
+
+/** Check that `n_bytes` fit on the directory's file system. Errors: ERR_NO_SPACE (with both figures). */
+ftmpi_status ftmpi__directory_check_room(const ftmpi__directory *directory, uint64_t n_bytes) FTMPI_CHECK_RESULT;
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One writer per directory: a lock on `.ftmpi.lock` that dies with its process.
+ *
+ * Open-file-description locks: unlike POSIX's own they do not vanish when another part of the program closes the same file. The file is never
+ * removed, since a second process could hold a lock on the removed one; it says who holds the lock, for the message to those who wait. A
+ * run whose launcher was killed holds its lock for some seconds more, hence the waiting. */
+#include "ckpt/store_inside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftmpi/log.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { HOLDER_TEXT = 300 };
+
+static double seconds(void)
+{
+	struct timespec now = {0};
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* 0, or an errno. */
+static int try_lock(int fd)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int code;
+
+	do
+		code = fcntl(fd, F_OFD_SETLK, &lock);
+	while (code != 0 && errno == EINTR);
+	return code == 0 ? 0 : errno;
+}
+
+/* "process 1234 on host node7", from the file; what else is in it is not repeated. */
+static void read_holder(int fd, char text[HOLDER_TEXT])
+{
+	char line[256] = "";
+	int64_t pid;
+	size_t n_bytes;
+
+	(void)snprintf(text, HOLDER_TEXT, "another process");
+	if (pread(fd, line, sizeof line - 1, 0) <= 0)
+		return;
+	n_bytes = strspn(line, "-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz");
+	if (n_bytes > 0 && line[n_bytes] == ' ' && ftmpi__parse_number(line + n_bytes + 1, &pid) != NULL)
+		(void)snprintf(text, HOLDER_TEXT, "process %lld on host %.*s", (long long)pid, (int)n_bytes, line);
+}
+
+/* Say in the file who holds the lock. It is information: failing to write it is no reason not to run. */
+static void write_holder(int fd)
+{
+	char host[256] = "", line[256 + 32];
+	int n;
+
+	if (gethostname(host, sizeof host - 1) != 0)
+		(void)snprintf(host, sizeof host, "unknown");
+	n = snprintf(line, sizeof line, "%s %ld\n", host, (long)getpid());
+	if (ftruncate(fd, 0) == 0 && pwrite(fd, line, (size_t)n, 0) == n)
+		(void)fdatasync(fd);
+}
+
+static ftmpi_status open_file(const ftmpi__directory *directory, int *fd)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	do
+		*fd = openat(directory->fd, FTMPI__LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+			     0666);
+	while (*fd < 0 && errno == EINTR);
+	if (*fd < 0)
+		FTMPI_FAIL(ftmpi__io_status(errno),
+			   "cannot open the lock file '%s/%s': %s (is the directory writable?)", directory->path,
+			   FTMPI__LOCK_FILE, strerror(errno));
+done:
+	return status;
+}
+
+/* Whether the file that is locked is still the one in the directory. */
+bool ftmpi__lock_held(const ftmpi__directory *directory, int fd)
+{
+	struct stat mine, there;
+
+	return fstat(fd, &mine) == 0 && fstatat(directory->fd, FTMPI__LOCK_FILE, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
+}
+
+/* Lock an open file, waiting until `deadline`. `*told` is set once the waiting was announced. */
+static ftmpi_status lock_file(const ftmpi__directory *directory, int fd, double wait_s, double deadline, bool *told)
+{
+	ftmpi_status status = FTMPI_OK;
+	const struct timespec pause = {.tv_nsec = 50000000};
+	char holder[HOLDER_TEXT];
+	int error;
+
+	while ((error = try_lock(fd)) == EAGAIN || error == EACCES) {
+		read_holder(fd, holder);
+		if (seconds() >= deadline)
+			FTMPI_FAIL(FTMPI_ERR_BUSY,
+				   "'%s' is in use by %s (its lock did not come free within %g s): wait for that run "
+				   "to end, "
+				   "or use another directory",
+				   directory->path, holder, wait_s);
+		if (!*told)
+			ftmpi_log(FTMPI_LOG_WARNING, "waiting up to %g s for the lock of '%s', held by %s", wait_s,
+				  directory->path, holder);
+		*told = true;
+		(void)nanosleep(&pause, NULL);
+	}
+	if (error == ENOSYS || error == EOPNOTSUPP || error == ENOLCK || error == EINVAL)
+		ftmpi_log(FTMPI_LOG_WARNING,
+			  "the file system of '%s' has no locks (%s): nothing keeps a second run out of it",
+			  directory->path, strerror(error));
+	else if (error != 0)
+		FTMPI_FAIL(ftmpi__io_status(error), "cannot lock '%s/%s': %s", directory->path, FTMPI__LOCK_FILE,
+			   strerror(error));
+done:
+	return status;
+}
+
+ftmpi_status ftmpi__lock_take(const ftmpi__directory *directory, double wait_s, int *fd)
+{
+	ftmpi_status status = FTMPI_OK;
+	const double deadline = seconds() + wait_s;
+	bool told = false;
+	int file = -1;
+
+	FTMPI_TRY(open_file(directory, &file));
+	for (;;) {
+		FTMPI_TRY(lock_file(directory, file, wait_s, deadline, &told));
+		if (ftmpi__lock_held(directory, file))
+			break;
+		(void)close(file); /* someone removed it meanwhile; a lock on it keeps nobody out */
+		file = -1;
+		FTMPI_TRY(open_file(directory, &file));
+	}
+	write_holder(file);
+	*fd = file;
+	file = -1;
+done:
+	if (file >= 0)
+		(void)close(file);
+	return status;
+}
+
+void ftmpi__lock_release(int *fd)
+{
+	struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+
+	if (*fd < 0)
+		return;
+	(void)ftruncate(*fd, 0);
+	(void)fcntl(*fd, F_OFD_SETLK, &lock); /* closing is not enough where a forked process still has the file open */
+	(void)close(*fd);
+	*fd = -1;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of a store: the directory of checkpoints. */
+#ifndef FTMPI_CKPT_STORE_INSIDE_H
+#define FTMPI_CKPT_STORE_INSIDE_H
+
+#include "ckpt/reader_inside.h"
+
+#include <ftmpi/store.h>
+
+#define FTMPI__STATE_FILE     "checkpoint"
+#define FTMPI__STATE_FILE_TMP "checkpoint.tmp"
+#define FTMPI__LOCK_FILE      ".ftmpi.lock"
+#define FTMPI__SUFFIX         ".weights.h5"
+#define FTMPI__TMP            ".tmp"
+#define FTMPI__BAD            ".bad"
+
+/** Longest name of a store, and of a file in its directory with the terminating zero. */
+enum { FTMPI__NAME_MAX = 128, FTMPI__FILE_NAME_MAX = 256 };
+
+/** Largest state file that is read: some 80 000 checkpoints. */
+enum { FTMPI__STATE_MAX_BYTES = 16 << 20 };
+
+/** What the state file says. The same in memory while a store is open. */
+typedef struct ftmpi__state {
+	ftmpi_buffer items; /**< ftmpi_store_item, by number */
+	double last_preserved_s;
+} ftmpi__state;
+
+struct ftmpi_store {
+	ftmpi__directory directory;
+	char *path; /**< what directory.path points to */
+	char name[FTMPI__NAME_MAX];
+	ftmpi_store_options options;
+	int lock_fd; /**< −1: no lock */
+	ftmpi__state state;
+	int n_bad;
+	int n_vanished; /**< files that the state file lists and that are not there */
+};
+
+/* items.c */
+
+int ftmpi__items_count(const ftmpi__state *state);
+ftmpi_store_item *ftmpi__items_get(const ftmpi__state *state, int i);
+/** Index of the item with this number; −1 when there is none. */
+int ftmpi__items_find(const ftmpi__state *state, int64_t number);
+/** Make room for the item with this number, which is new, in its place. Sets `number`. Errors: ERR_MEMORY. */
+ftmpi_status ftmpi__items_insert(ftmpi__state *state, int64_t number, ftmpi_store_item **out) FTMPI_CHECK_RESULT;
+void ftmpi__items_remove(ftmpi__state *state, int i);
+
+/** "ckpt-7.weights.h5" and `suffix`. */
+void ftmpi__file_name(const char *name, int64_t number, const char *suffix, char out[FTMPI__FILE_NAME_MAX]);
+/** The number of "<name>-<number>" followed by exactly `rest`: digits alone, no leading zeros, no overflow. */
+bool ftmpi__file_number(const char *name, const char *text, const char *rest, int64_t *number);
+/** Digits of `text` as a number: no sign, no leading zeros, no overflow. Returns what follows; NULL when there is no number. */
+const char *ftmpi__parse_number(const char *text, int64_t *number);
+
+/* clock.c */
+
+/** Seconds since 1970, in whole microseconds, which the state file keeps exactly. */
+double ftmpi__store_now(const ftmpi_store *store);
+/** "1588118745.120000". */
+enum { FTMPI__TIME_TEXT = 32 };
+void ftmpi__time_format(double time_s, char text[FTMPI__TIME_TEXT]);
+/** Returns what follows; NULL when there is no time. */
+const char *ftmpi__time_parse(const char *text, double *time_s);
+/** Seconds in whole microseconds, between 0 and the largest time that has a text. */
+double ftmpi__time_round(double time_s);
+
+/* state_file.c */
+
+/** Append the text of a state. Errors: ERR_MEMORY. */
+ftmpi_status ftmpi__state_format(const ftmpi__state *state, const char *name, ftmpi_buffer *out) FTMPI_CHECK_RESULT;
+/** Read the text of a state; the items' `file` stays empty. Errors: ERR_DATA (says what is wrong), ERR_MEMORY. */
+ftmpi_status ftmpi__state_parse(const char *text, size_t n_bytes, const char *name,
+				ftmpi__state *out) FTMPI_CHECK_RESULT;
+/** Write the state file as a checkpoint is written. Errors: ERR_IO, ERR_NO_SPACE, ERR_MEMORY. */
+ftmpi_status ftmpi__state_save(ftmpi_store *store) FTMPI_CHECK_RESULT;
+void ftmpi__state_clear(ftmpi__state *state);
+
+/* lock.c */
+
+/** Take the lock of a directory. Errors: ERR_BUSY, ERR_IO, ERR_NO_SPACE. Where the file system has no locks there
+ * is a warning. */
+ftmpi_status ftmpi__lock_take(const ftmpi__directory *directory, double wait_s, int *fd) FTMPI_CHECK_RESULT;
+/** Whether the file that is locked is still the one in the directory: a lock on another keeps nobody out. */
+bool ftmpi__lock_held(const ftmpi__directory *directory, int fd);
+/** Give the lock back. */
+void ftmpi__lock_release(int *fd);
+
+/* scan.c */
+
+/**
+ * Bring a store's items in line with the files that are there: set their paths, add those that the state file does not list, drop those
+ * that are gone; count what was set aside; remove temporaries unless read-only. Errors: ERR_IO, ERR_MEMORY.
+ */
+ftmpi_status ftmpi__store_scan(ftmpi_store *store) FTMPI_CHECK_RESULT;
+
+/* retention.c */
+
+/** Delete what is too many; `keep_number` stays in any case. @param preserve whether keep_every_n_hours applies. @param n_deleted, n_failed set. */
+void ftmpi__retention_sweep(ftmpi_store *store, int64_t keep, int64_t keep_number, bool preserve, int64_t *n_deleted,
+			    int64_t *n_failed);
+
+#endif

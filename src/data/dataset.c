@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A data set in memory: options, arrays of the program, access, digest.
+ *
+ * Inputs stay in the type in which the source has them where that is 8-bit (a quarter of the memory), else they are
+ * float32; both are scaled when they are gathered, by one rule: multiplied in double, rounded once to float32.
+ * Everything here is read-only once the data set exists. */
+#include "data/convert.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+void ftmpi_dataset_options_init(ftmpi_dataset_options *options)
+{
+	*options = (ftmpi_dataset_options){.n_classes = 10, .input_scale = 0};
+}
+
+ftmpi_status ftmpi__dataset_check_options(const ftmpi_dataset_options *options)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	if (options->n_classes < 1 || options->n_classes > INT32_MAX)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "number of classes is %lld; it must be from 1 to %d",
+			   (long long)options->n_classes, INT32_MAX);
+	if (!isfinite(options->input_scale) || options->input_scale < 0)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "input scale is %g; it must be finite and above 0, or 0 for the type's own",
+			   options->input_scale);
+done:
+	return status;
+}
+
+ftmpi_status ftmpi__dataset_create(const ftmpi__split_info *info, const ftmpi_dataset_options *options,
+				   ftmpi_dataset **out)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_dataset *dataset = NULL;
+
+	FTMPI_TRY(FTMPI_ALLOC(1, &dataset));
+	dataset->info = *info;
+	dataset->n_features = 1;
+	for (int64_t d = 0; d < info->n_dims; d++)
+		dataset->n_features *= info->dims[d];
+	dataset->scale = options->input_scale;
+	if (options->input_scale == 0)
+		dataset->scale = info->is_u8 ? 1.0 / 255 : 1;
+	for (int u = 0; u < 256; u++)
+		dataset->table[u] = ftmpi__scaled(u, dataset->scale);
+	*out = dataset;
+done:
+	return status;
+}
+
+void ftmpi_dataset_destroy(ftmpi_dataset **dataset)
+{
+	if (*dataset == NULL)
+		return;
+	ftmpi_shared_destroy(&(*dataset)->shared);
+	ftmpi_free(*dataset);
+	*dataset = NULL;
+}
+
+static size_t input_bytes(const ftmpi_dataset *dataset)
+{
+	const size_t element_bytes = dataset->info.is_u8 ? sizeof(uint8_t) : sizeof(float);
+
+	return (size_t)dataset->info.n_samples * (size_t)dataset->n_features * element_bytes;
+}
+
+ftmpi_status ftmpi__dataset_hash(const ftmpi_dataset *dataset, ftmpi_digest *out)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_hasher *hasher = NULL;
+
+	FTMPI_TRY(ftmpi_hasher_create(&hasher));
+	ftmpi_hasher_update(hasher, &dataset->info, sizeof dataset->info);
+	ftmpi_hasher_update(hasher, &dataset->scale, sizeof dataset->scale);
+	ftmpi_hasher_update(hasher, dataset->inputs, input_bytes(dataset));
+	ftmpi_hasher_update(hasher, dataset->labels, (size_t)dataset->info.n_samples * sizeof *dataset->labels);
+	*out = ftmpi_hasher_digest(hasher);
+done:
+	ftmpi_hasher_destroy(&hasher);
+	return status;
+}
+
+/* Shape of the program's arrays; all products that are formed later fit. */
+static ftmpi_status info_from_memory(int64_t n_samples, int n_dims, const int64_t *dims, ftmpi__split_info *info)
+{
+	ftmpi_status status = FTMPI_OK;
+	int64_t n_features = 0, n_elements;
+
+	if (n_samples < 1)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "a data set needs at least one sample, not %lld", (long long)n_samples);
+	if (n_dims < 1 || n_dims > FTMPI_SAMPLE_MAX_DIMS)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "samples have %d dimensions; 1 to %d are possible", n_dims,
+			   FTMPI_SAMPLE_MAX_DIMS);
+	if (!ftmpi__count_elements(n_dims, dims, sizeof(float), INT64_MAX, &n_features) || n_features < 1 ||
+	    !ftmpi__count_elements(2, (int64_t[]){n_samples, n_features}, sizeof(float), INT64_MAX, &n_elements))
+		FTMPI_FAIL(FTMPI_ERR_USAGE,
+			   "shape of the samples: every dimension must be at least 1, and all must fit in memory");
+	*info = (ftmpi__split_info){.is_present = 1, .n_samples = n_samples, .n_dims = n_dims};
+	memcpy(info->dims, dims, (size_t)n_dims * sizeof *dims);
+done:
+	return status;
+}
+
+ftmpi_status ftmpi_dataset_from_memory(const float *x, const int32_t *y, int64_t n_samples, int n_dims,
+				       const int64_t *dims, const ftmpi_dataset_options *options, ftmpi_dataset **out)
+{
+	static const char name[] = "data in memory";
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_dataset *dataset = NULL;
+	ftmpi__split_info info = {0};
+
+	FTMPI_TRY(ftmpi__dataset_check_options(options));
+	FTMPI_TRY(info_from_memory(n_samples, n_dims, dims, &info));
+	FTMPI_TRY(ftmpi__dataset_create(&info, options, &dataset));
+	FTMPI_TRY(
+		ftmpi__inputs_check(name, x, 0, n_samples * dataset->n_features, dataset->n_features, dataset->scale));
+	for (int64_t i = 0; i < n_samples; i++)
+		FTMPI_TRY(ftmpi__label_check(name, y[i], i, options->n_classes));
+	dataset->inputs = x;
+	dataset->labels = y;
+	FTMPI_TRY(ftmpi__dataset_hash(dataset, &dataset->digest));
+	*out = dataset;
+	dataset = NULL;
+done:
+	ftmpi_dataset_destroy(&dataset);
+	return status;
+}
+
+int64_t ftmpi_dataset_n_samples(const ftmpi_dataset *dataset)
+{
+	return dataset->info.n_samples;
+}
+
+int64_t ftmpi_dataset_n_features(const ftmpi_dataset *dataset)
+{
+	return dataset->n_features;
+}
+
+int ftmpi_dataset_shape(const ftmpi_dataset *dataset, const int64_t **dims)
+{
+	*dims = dataset->info.dims;
+	return (int)dataset->info.n_dims;
+}
+
+ftmpi_digest ftmpi_dataset_digest(const ftmpi_dataset *dataset)
+{
+	return dataset->digest;
+}
+
+/* One sample of float32. */
+static void copy_float(const ftmpi_dataset *dataset, int64_t sample, float *restrict x)
+{
+	const int64_t n = dataset->n_features;
+	const float *restrict from = (const float *)dataset->inputs + sample * n;
+	const double scale = dataset->scale;
+
+	if (scale == 1) {
+		memcpy(x, from, (size_t)n * sizeof *x);
+		return;
+	}
+	for (int64_t i = 0; i < n; i++)
+		x[i] = ftmpi__scaled((double)from[i], scale);
+}
+
+/* One sample of 8-bit values. */
+static void copy_u8(const ftmpi_dataset *dataset, int64_t sample, float *restrict x)
+{
+	const int64_t n = dataset->n_features;
+	const uint8_t *restrict from = (const uint8_t *)dataset->inputs + sample * n;
+	const float *restrict table = dataset->table;
+
+	for (int64_t i = 0; i < n; i++)
+		x[i] = table[from[i]];
+}
+
+void ftmpi_dataset_gather(const ftmpi_dataset *dataset, const int64_t *samples, int64_t n, float *x, int32_t *y)
+{
+	for (int64_t i = 0; i < n; i++) {
+		assert(samples[i] >= 0 && samples[i] < dataset->info.n_samples);
+		if (x != NULL && dataset->info.is_u8)
+			copy_u8(dataset, samples[i], x + i * dataset->n_features);
+		else if (x != NULL)
+			copy_float(dataset, samples[i], x + i * dataset->n_features);
+		if (y != NULL)
+			y[i] = dataset->labels[samples[i]];
+	}
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Deterministic reduction over logical workers: the plan and its steps. The tree's arithmetic is in tree.c.
+ *
+ *     own leaves ──push──► own maximal subtrees ──pieces, point to point──► owner of the slice ──tree order──► sum of the slice
+ *
+ * Only whole subtrees leave a rank, so every addition is one of the fixed tree, on whichever rank it happens. Messages go from and to the same
+ * places in every step: the requests are persistent.
+ *
+ * Invariants: `depth` buffers are in use, and hold the subtrees formed so far, in order; before ftmpi_exchange_reduce they are exactly the
+ * maximal subtrees of the own range. */
+#include <ftmpi/exchange.h>
+#include <ftmpi/slice.h>
+
+#include "dist/comm_mpi.h"
+#include "dist/tree.h"
+
+#include <limits.h>
+#include <string.h>
+
+enum { MAX_SCALARS = 16, PIECE_TAG = 7100, SLICE_UNIT = 16 };
+
+struct ftmpi_exchange {
+	const ftmpi_comm *comm;
+	int n_workers, first, end; /* logical workers: all, own range */
+	int64_t n_elements;
+	int *counts, *starts; /* [size]: every rank's slice of the array */
+
+	int depth, max_depth, n_own; /* buffers in use; most in use; own maximal subtrees */
+	int next;                    /* own worker whose array comes next */
+	float **buffers;             /* [max_depth] arrays of n_elements */
+
+	ftmpi__tree *tree;         /* over the maximal subtrees of all ranks */
+	const float **subtrees;    /* [leaves of the tree] pieces of the own slice, in order */
+	float *received;           /* the pieces that come from other ranks */
+	MPI_Request *requests;     /* persistent; receives, then sends */
+	int n_requests, n_scalars; /* n_scalars: worker-major room in `scalars` */
+	double *scalars;           /* [n_workers · MAX_SCALARS] */
+	int *scalar_counts, *scalar_starts;
+};
+
+static int first_worker(const ftmpi_exchange *ex, int rank)
+{
+	return (int)ftmpi_slice_start(ex->n_workers, ex->comm->size, rank);
+}
+
+/* Slices are cut at multiples of a cache line. */
+static void plan_slices(ftmpi_exchange *ex)
+{
+	const int size = ex->comm->size;
+	const int64_t n_units = (ex->n_elements + SLICE_UNIT - 1) / SLICE_UNIT;
+
+	for (int rank = 0; rank < size; rank++) {
+		const int64_t start = ftmpi_slice_start(n_units, size, rank) * SLICE_UNIT;
+		const int64_t end = ftmpi_slice_start(n_units, size, rank + 1) * SLICE_UNIT;
+
+		ex->starts[rank] = (int)(start < ex->n_elements ? start : ex->n_elements);
+		ex->counts[rank] = (int)(end < ex->n_elements ? end : ex->n_elements) - ex->starts[rank];
+	}
+}
+
+/* How many buffers the own range needs: push and merge without data. */
+static void plan_depth(ftmpi_exchange *ex)
+{
+	int depth = 0;
+
+	ex->max_depth = 1;
+	for (int w = ex->first; w < ex->end; w++) {
+		depth++;
+		ex->max_depth = depth > ex->max_depth ? depth : ex->max_depth;
+		depth -= ftmpi__tree_merges(ex->n_workers, ex->first, w);
+	}
+	ex->n_own = depth;
+}
+
+static ftmpi_status create_arrays(ftmpi_exchange *ex)
+{
+	ftmpi_status status = FTMPI_OK;
+	const int size = ex->comm->size;
+
+	FTMPI_TRY(FTMPI_ALLOC(size, &ex->counts));
+	FTMPI_TRY(FTMPI_ALLOC(size, &ex->starts));
+	FTMPI_TRY(FTMPI_ALLOC(size, &ex->scalar_counts));
+	FTMPI_TRY(FTMPI_ALLOC(size, &ex->scalar_starts));
+	FTMPI_TRY(FTMPI_ALLOC((int64_t)ex->n_workers * MAX_SCALARS, &ex->scalars));
+	plan_slices(ex);
+	plan_depth(ex);
+	FTMPI_TRY(FTMPI_ALLOC(ex->max_depth, &ex->buffers));
+	for (int i = 0; i < ex->max_depth; i++)
+		FTMPI_TRY(FTMPI_ALLOC(ex->n_elements, &ex->buffers[i]));
+	FTMPI_TRY(ftmpi__tree_create(ex->n_workers, size, &ex->tree));
+	FTMPI_TRY(FTMPI_ALLOC(ftmpi__tree_n_leaves(ex->tree), &ex->subtrees));
+	FTMPI_TRY(FTMPI_ALLOC((int64_t)(ftmpi__tree_n_leaves(ex->tree) - ex->n_own) * ex->counts[ex->comm->rank],
+			      &ex->received));
+	FTMPI_TRY(FTMPI_ALLOC((int64_t)ftmpi__tree_n_leaves(ex->tree) + (int64_t)ex->n_own * size, &ex->requests));
+done:
+	return status;
+}
+
+/* Pieces of the own slice: own ones are read in place, others arrive in `received`. Fills `subtrees`, adds the receives. */
+static ftmpi_status plan_receives(ftmpi_exchange *ex)
+{
+	ftmpi_status status = FTMPI_OK;
+	const int me = ex->comm->rank;
+	const int count = ex->counts[me];
+	float *at = ex->received;
+	int leaf = 0;
+
+	for (int rank = 0; rank < ex->comm->size; rank++) {
+		const int n =
+			ftmpi__tree_n_leaves_of(ex->n_workers, first_worker(ex, rank), first_worker(ex, rank + 1));
+
+		for (int k = 0; k < n; k++, leaf++) {
+			if (rank == me) {
+				ex->subtrees[leaf] = ex->buffers[k] + ex->starts[me];
+				continue;
+			}
+			ex->subtrees[leaf] = at;
+			FTMPI_TRY_MPI(MPI_Recv_init(at, count, MPI_FLOAT, rank, PIECE_TAG + k, ex->comm->all,
+						    &ex->requests[ex->n_requests]));
+			ex->n_requests++;
+			at += count;
+		}
+	}
+done:
+	return status;
+}
+
+static ftmpi_status plan_sends(ftmpi_exchange *ex)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	/* Begin with the next rank, so that not all send to rank 0 first. */
+	for (int i = 1; i < ex->comm->size; i++) {
+		const int to = (ex->comm->rank + i) % ex->comm->size;
+
+		for (int k = 0; k < ex->n_own; k++) {
+			FTMPI_TRY_MPI(MPI_Send_init(ex->buffers[k] + ex->starts[to], ex->counts[to], MPI_FLOAT, to,
+						    PIECE_TAG + k, ex->comm->all, &ex->requests[ex->n_requests]));
+			ex->n_requests++;
+		}
+	}
+done:
+	return status;
+}
+
+static ftmpi_status check_arguments(const ftmpi_comm *comm, int n_workers, int64_t n_elements)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	if (n_workers < comm->size)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "%d logical workers cannot feed %d ranks", n_workers, comm->size);
+	if (n_elements < 1 || n_elements > INT_MAX)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "a reduction of %lld elements: it must be 1 to %d", (long long)n_elements,
+			   INT_MAX);
+done:
+	return status;
+}
+
+ftmpi_status ftmpi_exchange_create(const ftmpi_comm *comm, int n_workers, int64_t n_elements, ftmpi_exchange **out)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_exchange *ex = NULL;
+
+	FTMPI_TRY(check_arguments(comm, n_workers, n_elements));
+	FTMPI_TRY(ftmpi_agree(comm, FTMPI_ALLOC(1, &ex)));
+	ex->comm = comm;
+	ex->n_workers = n_workers;
+	ex->n_elements = n_elements;
+	ex->first = first_worker(ex, comm->rank);
+	ex->end = first_worker(ex, comm->rank + 1);
+	ex->next = ex->first;
+	FTMPI_TRY(ftmpi_agree(comm, create_arrays(ex)));
+	FTMPI_TRY(plan_receives(ex));
+	FTMPI_TRY(plan_sends(ex));
+	*out = ex;
+	ex = NULL;
+done:
+	ftmpi_exchange_destroy(&ex);
+	return status;
+}
+
+void ftmpi_exchange_destroy(ftmpi_exchange **exchange)
+{
+	ftmpi_exchange *ex = *exchange;
+
+	if (ex == NULL)
+		return;
+	for (int i = 0; i < ex->n_requests; i++)
+		(void)MPI_Request_free(&ex->requests[i]);
+	for (int i = 0; ex->buffers != NULL && i < ex->max_depth; i++)
+		ftmpi_free(ex->buffers[i]);
+	ftmpi__tree_destroy(&ex->tree);
+	ftmpi_free(ex->buffers);
+	ftmpi_free(ex->subtrees);
+	ftmpi_free(ex->received);
+	ftmpi_free(ex->requests);
+	ftmpi_free(ex->scalars);
+	ftmpi_free(ex->scalar_counts);
+	ftmpi_free(ex->scalar_starts);
+	ftmpi_free(ex->counts);
+	ftmpi_free(ex->starts);
+	ftmpi_free(ex);
+	*exchange = NULL;
+}
+
+void ftmpi_exchange_workers(const ftmpi_exchange *ex, int *first, int *end)
+{
+	*first = ex->first;
+	*end = ex->end;
+}
+
+void ftmpi_exchange_slice(const ftmpi_exchange *ex, int64_t *first, int64_t *end)
+{
+	*first = ex->starts[ex->comm->rank];
+	*end = *first + ex->counts[ex->comm->rank];
+}
+
+float *ftmpi_exchange_leaf(ftmpi_exchange *ex)
+{
+	return ex->buffers[ex->depth];
+}
+
+void ftmpi_exchange_push(ftmpi_exchange *ex)
+{
+	int merges = ftmpi__tree_merges(ex->n_workers, ex->first, ex->next++);
+
+	for (ex->depth++; merges > 0; merges--, ex->depth--)
+		ftmpi__tree_add(ex->buffers[ex->depth - 2], ex->buffers[ex->depth - 2], ex->buffers[ex->depth - 1],
+				ex->n_elements);
+}
+
+ftmpi_status ftmpi_exchange_reduce(ftmpi_exchange *ex, float *sum)
+{
+	ftmpi_status status = FTMPI_OK;
+	const int me = ex->comm->rank;
+
+	if (ex->next != ex->end)
+		FTMPI_FAIL(FTMPI_ERR_INTERNAL, "reduction with %d of %d own workers pushed", ex->next - ex->first,
+			   ex->end - ex->first);
+	FTMPI_TRY_MPI(MPI_Startall(ex->n_requests, ex->requests));
+	FTMPI_TRY_MPI(MPI_Waitall(ex->n_requests, ex->requests, MPI_STATUSES_IGNORE));
+	ftmpi__tree_sum(ex->tree, ex->subtrees, ex->counts[me], sum + ex->starts[me]);
+	ex->depth = 0;
+	ex->next = ex->first;
+done:
+	return status;
+}
+
+ftmpi_status ftmpi_exchange_gather(ftmpi_exchange *ex, float *array)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	FTMPI_TRY_MPI(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, array, ex->counts, ex->starts, MPI_FLOAT,
+				     ex->comm->all));
+done:
+	return status;
+}
+
+/* Counts and places of every rank's scalars, made again only when `n` changes. */
+static void plan_scalars(ftmpi_exchange *ex, int n)
+{
+	for (int rank = 0; rank < ex->comm->size && n != ex->n_scalars; rank++) {
+		ex->scalar_starts[rank] = first_worker(ex, rank) * n;
+		ex->scalar_counts[rank] = first_worker(ex, rank + 1) * n - ex->scalar_starts[rank];
+	}
+	ex->n_scalars = n;
+}
+
+ftmpi_status ftmpi_exchange_scalars(ftmpi_exchange *ex, const double *mine, int n, double *sum)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	if (n < 1 || n > MAX_SCALARS)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "%d scalars at once: it must be 1 to %d", n, MAX_SCALARS);
+	plan_scalars(ex, n);
+	memcpy(ex->scalars + ex->scalar_starts[ex->comm->rank], mine,
+	       (size_t)ex->scalar_counts[ex->comm->rank] * sizeof *mine);
+	FTMPI_TRY_MPI(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, ex->scalars, ex->scalar_counts,
+				     ex->scalar_starts, MPI_DOUBLE, ex->comm->all));
+	for (int i = 0; i < n; i++)
+		sum[i] = ftmpi__tree_sum_scalars(ex->scalars + i, n, 0, ex->n_workers);
+done:
+	return status;
+}

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An observer that prints: Keras's bar, Keras's lines, or the Estimator's log lines.
+ *
+ * Printing never decides anything and costs next to nothing: the bar is redrawn at most ten times a second. Everything goes through stdio's
+ * standard output, like ftmpi_log's information, so that the order stays. */
+#include <ftmpi/display.h>
+#include <ftmpi/log.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { BAR_CELLS = 20 };
+
+#define REDRAW_S 0.1
+
+struct ftmpi_display {
+	ftmpi_display_style style;
+	int64_t log_steps;
+	ftmpi_observer observer;
+	double epoch_start_s, step_s, drawn_s, log_s; /* step_s: when the last step ended */
+	int64_t epoch_first_batch;                    /* done before this launch */
+	int64_t log_step;                             /* step of the last log line; -1: none */
+	bool drawn;                                   /* an unfinished bar stands on the line */
+	double last_loss;
+};
+
+static double now_s(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* Whether an ancestor of this process is mpirun; then whether its standard output is a terminal. */
+static bool find_launcher(bool *on_terminal)
+{
+	char path[64], target[512], stat[512];
+	long pid = (long)getppid();
+
+	for (int level = 0; level < 8 && pid > 1; level++) {
+		const char *name;
+		ssize_t n;
+		FILE *file;
+
+		(void)snprintf(path, sizeof path, "/proc/%ld/exe", pid);
+		n = readlink(path, target, sizeof target - 1);
+		target[n > 0 ? n : 0] = '\0';
+		name = strrchr(target, '/') == NULL ? target : strrchr(target, '/') + 1;
+		if (strcmp(name, "orterun") == 0 || strcmp(name, "prterun") == 0 || strcmp(name, "mpirun") == 0) {
+			(void)snprintf(path, sizeof path, "/proc/%ld/fd/1", pid);
+			n = readlink(path, target, sizeof target - 1);
+			target[n > 0 ? n : 0] = '\0';
+			*on_terminal = strncmp(target, "/dev/pts/", 9) == 0 || strncmp(target, "/dev/tty", 8) == 0;
+			return true;
+		}
+		(void)snprintf(path, sizeof path, "/proc/%ld/stat", pid);
+		file = fopen(path, "re");
+		stat[0] = '\0';
+		if (file != NULL) {
+			if (fgets(stat, sizeof stat, file) == NULL)
+				stat[0] = '\0';
+			(void)fclose(file);
+		}
+		/* "pid (name) state parent …"; the name may hold anything, so look from its end */
+		pid = strrchr(stat, ')') == NULL ? 0 : strtol(strrchr(stat, ')') + 3, NULL, 10);
+	}
+	return false;
+}
+
+ftmpi_display_style ftmpi_display_style_auto(void)
+{
+	bool on_terminal = false;
+
+	if (!isatty(STDOUT_FILENO))
+		return FTMPI_DISPLAY_LINES;
+	if (getenv("OMPI_COMM_WORLD_RANK") != NULL && (!find_launcher(&on_terminal) || !on_terminal))
+		return FTMPI_DISPLAY_LINES;
+	return FTMPI_DISPLAY_BAR;
+}
+
+/* "3ms/step", as Keras writes it. */
+static void format_step_time(double s, char *text, size_t bytes)
+{
+	if (s >= 1 || s <= 0)
+		(void)snprintf(text, bytes, "%.0fs/step", s);
+	else if (s >= 1e-3)
+		(void)snprintf(text, bytes, "%.0fms/step", s * 1e3);
+	else
+		(void)snprintf(text, bytes, "%.0fus/step", s * 1e6);
+}
+
+/* "5s", "2:05", "1:02:05". */
+static void format_duration(double s, char *text, size_t bytes)
+{
+	const long total = lround(s);
+
+	if (total >= 3600)
+		(void)snprintf(text, bytes, "%ld:%02ld:%02ld", total / 3600, total / 60 % 60, total % 60);
+	else if (total >= 60)
+		(void)snprintf(text, bytes, "%ld:%02ld", total / 60, total % 60);
+	else
+		(void)snprintf(text, bytes, "%lds", total);
+}
+
+static void print_metric(const char *name, double value)
+{
+	(void)printf(fabs(value) > 1e-3 || value == 0 ? " - %s: %.4f" : " - %s: %.4e", name, value);
+}
+
+static void print_metrics(const ftmpi_progress *p, bool epoch_ended)
+{
+	print_metric("accuracy", p->train.accuracy);
+	print_metric("loss", p->train.loss);
+	if (epoch_ended && p->has_validation) {
+		print_metric("val_accuracy", p->validation.accuracy);
+		print_metric("val_loss", p->validation.loss);
+	}
+}
+
+static int digits_of(int64_t n)
+{
+	int digits = 1;
+
+	for (; n >= 10; n /= 10)
+		digits++;
+	return digits;
+}
+
+static void draw_bar(ftmpi_display *d, const ftmpi_progress *p, bool epoch_ended)
+{
+	const double elapsed_s = (epoch_ended ? now_s() : d->step_s) - d->epoch_start_s;
+	const int64_t n_done = p->batch - d->epoch_first_batch;
+	const double step_s = n_done > 0 ? elapsed_s / (double)n_done : 0.0;
+	const int n_cells = (int)(BAR_CELLS * p->batch / p->n_batches);
+	char step_text[32], time_text[32];
+
+	format_step_time(step_s, step_text, sizeof step_text);
+	format_duration(epoch_ended ? elapsed_s : step_s * (double)(p->n_batches - p->batch), time_text,
+			sizeof time_text);
+	(void)printf("\r\033[K\033[1m%*lld/%lld\033[0m \033[32m", digits_of(p->n_batches), (long long)p->batch,
+		     (long long)p->n_batches);
+	for (int i = 0; i < BAR_CELLS; i++)
+		(void)printf("%s━", i == n_cells ? "\033[37m" : "");
+	(void)printf("\033[0m \033[1m%s\033[0m %s", time_text, step_text);
+	print_metrics(p, epoch_ended);
+	if (epoch_ended)
+		(void)printf("\n");
+	(void)fflush(stdout);
+	d->drawn = !epoch_ended;
+	d->drawn_s = now_s();
+}
+
+static void print_epoch_line(const ftmpi_display *d, const ftmpi_progress *p, bool epoch_ended)
+{
+	const double elapsed_s = (epoch_ended ? now_s() : d->step_s) - d->epoch_start_s;
+	const int64_t n_done = p->batch - d->epoch_first_batch;
+	char step_text[32], time_text[32];
+
+	format_step_time(n_done > 0 ? elapsed_s / (double)n_done : 0.0, step_text, sizeof step_text);
+	format_duration(elapsed_s, time_text, sizeof time_text);
+	(void)printf("%lld/%lld - %s - %s", (long long)p->batch, (long long)p->n_batches, time_text, step_text);
+	print_metrics(p, epoch_ended);
+	(void)printf("\n");
+	(void)fflush(stdout);
+}
+
+static void on_epoch_begin(void *context, const ftmpi_progress *p)
+{
+	ftmpi_display *d = context;
+
+	d->epoch_start_s = d->step_s = now_s();
+	d->epoch_first_batch = p->batch;
+	if (d->style == FTMPI_DISPLAY_LOG)
+		return;
+	if (p->n_epochs > 0)
+		(void)printf("Epoch %lld/%lld\n", (long long)p->epoch + 1, (long long)p->n_epochs);
+	else
+		(void)printf("Epoch %lld\n", (long long)p->epoch + 1);
+	(void)fflush(stdout);
+}
+
+/* The step's number is that before the update, as the Estimator counts. */
+static void log_step(ftmpi_display *d, const ftmpi_progress *p)
+{
+	const int64_t step = p->step - 1;
+
+	d->last_loss = p->batch_loss;
+	if (d->log_step < 0) {
+		ftmpi_log(FTMPI_LOG_INFO, "loss = %.7g, step = %lld", p->batch_loss, (long long)step);
+	} else if (step - d->log_step >= d->log_steps) {
+		const double s = now_s() - d->log_s;
+
+		ftmpi_log(FTMPI_LOG_INFO, "global_step/sec: %g", (double)(step - d->log_step) / s);
+		ftmpi_log(FTMPI_LOG_INFO, "loss = %.7g, step = %lld (%.3f sec)", p->batch_loss, (long long)step, s);
+	} else {
+		return;
+	}
+	d->log_step = step;
+	d->log_s = now_s();
+}
+
+static void on_step_end(void *context, const ftmpi_progress *p)
+{
+	ftmpi_display *d = context;
+
+	d->step_s = now_s();
+	if (d->style == FTMPI_DISPLAY_LOG)
+		log_step(d, p);
+	else if (d->style == FTMPI_DISPLAY_BAR && p->batch < p->n_batches && d->step_s - d->drawn_s >= REDRAW_S)
+		draw_bar(d, p, false);
+}
+
+static void on_epoch_end(void *context, const ftmpi_progress *p)
+{
+	ftmpi_display *d = context;
+
+	if (d->style == FTMPI_DISPLAY_BAR)
+		draw_bar(d, p, true);
+	else if (d->style == FTMPI_DISPLAY_LINES)
+		print_epoch_line(d, p, true);
+}
+
+static void on_saved(void *context, const ftmpi_progress *p, const char *file)
+{
+	const ftmpi_display *d = context;
+
+	if (d->style == FTMPI_DISPLAY_LOG)
+		ftmpi_log(FTMPI_LOG_INFO, "Saving checkpoints for %lld into %s.", (long long)p->step, file);
+}
+
+static void on_train_end(void *context, const ftmpi_progress *p)
+{
+	ftmpi_display *d = context;
+
+	if (d->style == FTMPI_DISPLAY_BAR && p->batch > 0) {
+		draw_bar(d, p, false);
+		(void)printf("\n");
+	} else if (d->style == FTMPI_DISPLAY_LINES && p->batch > 0) {
+		print_epoch_line(d, p, false);
+	} else if (d->style == FTMPI_DISPLAY_LOG && d->log_step >= 0) {
+		ftmpi_log(FTMPI_LOG_INFO, "Loss for final step: %.7g.", d->last_loss);
+	}
+	(void)fflush(stdout);
+}
+
+ftmpi_status ftmpi_display_create(ftmpi_display_style style, int64_t log_steps, ftmpi_display **out)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_display *d = NULL;
+
+	FTMPI_TRY(FTMPI_ALLOC(1, &d));
+	d->style = style;
+	d->log_steps = log_steps;
+	d->log_step = -1;
+	d->observer = (ftmpi_observer){.context = d,
+				       .epoch_begin = on_epoch_begin,
+				       .step_end = on_step_end,
+				       .epoch_end = on_epoch_end,
+				       .saved = on_saved,
+				       .train_end = on_train_end};
+	*out = d;
+done:
+	return status;
+}
+
+void ftmpi_display_destroy(ftmpi_display **display)
+{
+	ftmpi_free(*display);
+	*display = NULL;
+}
+
+const ftmpi_observer *ftmpi_display_observer(const ftmpi_display *display)
+{
+	return &display->observer;
+}

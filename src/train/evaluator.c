@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Passes that train nothing.
+ *
+ * The data set is cut into V contiguous slices like a batch, each gone through in passes of at most PASS_ROWS rows; sums are added in row order
+ * within a worker and in tree order over the workers, so they have the same bits on any number of ranks. */
+#include <ftmpi/evaluator.h>
+#include <ftmpi/exchange.h>
+#include <ftmpi/slice.h>
+
+#include <stdio.h>
+#include <string.h>
+
+enum { PASS_ROWS = 256, PATH_BYTES = 128 };
+
+enum { SUM_LOSS, SUM_CORRECT, N_SUMS };
+
+struct ftmpi_evaluator {
+	const ftmpi_comm *comm;
+	const ftmpi_model *model;
+	int n_workers;
+	ftmpi_exchange *exchange; /* for its scalars alone */
+	ftmpi_workspace *workspace;
+	float *x; /* [PASS_ROWS, n_inputs] */
+	int32_t labels[PASS_ROWS];
+	int64_t samples[PASS_ROWS];
+	double *worker_sums; /* [own workers, N_SUMS] */
+	int64_t *n_rows;     /* [size] */
+};
+
+static ftmpi_status create_local(const ftmpi_comm *comm, const ftmpi_model *model, int n_workers, ftmpi_evaluator **out)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_evaluator *e = NULL;
+
+	if (n_workers < 1)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "%d logical workers: there must be at least 1", n_workers);
+	FTMPI_TRY(FTMPI_ALLOC(1, &e));
+	e->comm = comm;
+	e->model = model;
+	e->n_workers = n_workers;
+	FTMPI_TRY(FTMPI_ALLOC(PASS_ROWS * ftmpi_model_n_inputs(model), &e->x));
+	FTMPI_TRY(FTMPI_ALLOC((int64_t)n_workers * N_SUMS, &e->worker_sums));
+	FTMPI_TRY(FTMPI_ALLOC(ftmpi_comm_size(comm), &e->n_rows));
+	FTMPI_TRY(ftmpi_workspace_create(model, PASS_ROWS, &e->workspace));
+	*out = e;
+	e = NULL;
+done:
+	ftmpi_evaluator_destroy(&e);
+	return status;
+}
+
+ftmpi_status ftmpi_evaluator_create(const ftmpi_comm *comm, const ftmpi_model *model, int n_workers,
+				    ftmpi_evaluator **out)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_evaluator *e = NULL;
+
+	FTMPI_TRY(ftmpi_agree(comm, create_local(comm, model, n_workers, &e)));
+	FTMPI_TRY(ftmpi_exchange_create(comm, n_workers, 1, &e->exchange));
+	*out = e;
+	e = NULL;
+done:
+	ftmpi_evaluator_destroy(&e);
+	return status;
+}
+
+void ftmpi_evaluator_destroy(ftmpi_evaluator **evaluator)
+{
+	ftmpi_evaluator *e = *evaluator;
+
+	if (e == NULL)
+		return;
+	ftmpi_exchange_destroy(&e->exchange);
+	ftmpi_workspace_destroy(&e->workspace);
+	ftmpi_free(e->x);
+	ftmpi_free(e->worker_sums);
+	ftmpi_free(e->n_rows);
+	ftmpi_free(e);
+	*evaluator = NULL;
+}
+
+/* A worker's samples of a data set: [*first, *end). */
+static void worker_samples(const ftmpi_evaluator *e, const ftmpi_dataset *dataset, int worker, int64_t *first,
+			   int64_t *end)
+{
+	const int64_t n = ftmpi_dataset_n_samples(dataset);
+
+	*first = ftmpi_slice_start(n, e->n_workers, worker);
+	*end = ftmpi_slice_start(n, e->n_workers, worker + 1);
+}
+
+static int64_t pass_rows(int64_t left)
+{
+	return left < PASS_ROWS ? left : PASS_ROWS;
+}
+
+/* Samples [first, first + rows) through the model: outputs [rows, n_outputs], in the workspace. */
+static const float *forward(ftmpi_evaluator *e, const float *params, const ftmpi_dataset *dataset, int64_t first,
+			    int64_t rows)
+{
+	const ftmpi_pass pass = {.training = false};
+
+	for (int64_t i = 0; i < rows; i++)
+		e->samples[i] = first + i;
+	ftmpi_dataset_gather(dataset, e->samples, rows, e->x, e->labels);
+	return ftmpi_model_forward(e->model, params, e->x, rows, &pass, e->workspace);
+}
+
+static void evaluate_worker(ftmpi_evaluator *e, const float *params, const ftmpi_dataset *dataset, int worker,
+			    double *sums)
+{
+	int64_t first, end;
+
+	memset(sums, 0, N_SUMS * sizeof *sums);
+	worker_samples(e, dataset, worker, &first, &end);
+	for (; first < end; first += PASS_ROWS) {
+		const int64_t rows = pass_rows(end - first);
+		const float *outputs = forward(e, params, dataset, first, rows);
+		ftmpi_loss_sums pass_sums;
+
+		ftmpi_sparse_cross_entropy(outputs, e->labels, rows, ftmpi_model_n_outputs(e->model), 1.0F, NULL,
+					   &pass_sums);
+		sums[SUM_LOSS] += pass_sums.loss;
+		sums[SUM_CORRECT] += pass_sums.correct;
+	}
+}
+
+static ftmpi_status check_shape(const ftmpi_evaluator *e, const ftmpi_dataset *dataset)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	if (ftmpi_dataset_n_features(dataset) != ftmpi_model_n_inputs(e->model))
+		FTMPI_FAIL(FTMPI_ERR_DATA, "a sample of the data has %lld numbers, the model takes %lld",
+			   (long long)ftmpi_dataset_n_features(dataset), (long long)ftmpi_model_n_inputs(e->model));
+done:
+	return status;
+}
+
+ftmpi_status ftmpi_evaluator_run(ftmpi_evaluator *e, const float *params, const ftmpi_dataset *dataset,
+				 ftmpi_metrics *out)
+{
+	ftmpi_status status = FTMPI_OK;
+	const int64_t n = ftmpi_dataset_n_samples(dataset);
+	double sums[N_SUMS];
+	int first, end;
+
+	FTMPI_TRY(check_shape(e, dataset));
+	ftmpi_exchange_workers(e->exchange, &first, &end);
+	for (int w = first; w < end; w++)
+		evaluate_worker(e, params, dataset, w, e->worker_sums + (int64_t)(w - first) * N_SUMS);
+	FTMPI_TRY(ftmpi_exchange_scalars(e->exchange, e->worker_sums, N_SUMS, sums));
+	*out = (ftmpi_metrics){
+		.loss = sums[SUM_LOSS] / (double)n, .accuracy = sums[SUM_CORRECT] / (double)n, .n_samples = n};
+done:
+	return status;
+}
+
+/* Samples of every rank: those of its logical workers. */
+static void count_rows(ftmpi_evaluator *e, int64_t n)
+{
+	const int size = ftmpi_comm_size(e->comm);
+
+	for (int rank = 0; rank < size; rank++)
+		e->n_rows[rank] = ftmpi_slice_start(n, e->n_workers, ftmpi_slice_start(e->n_workers, size, rank + 1)) -
+				  ftmpi_slice_start(n, e->n_workers, ftmpi_slice_start(e->n_workers, size, rank));
+}
+
+static float *predict_worker(ftmpi_evaluator *e, const float *params, const ftmpi_dataset *dataset, int worker,
+			     float *into)
+{
+	const int64_t n_outputs = ftmpi_model_n_outputs(e->model);
+	int64_t first, end;
+
+	worker_samples(e, dataset, worker, &first, &end);
+	for (; first < end; first += PASS_ROWS) {
+		const int64_t rows = pass_rows(end - first);
+
+		memcpy(into, forward(e, params, dataset, first, rows), (size_t)(rows * n_outputs) * sizeof *into);
+		into += rows * n_outputs;
+	}
+	return into;
+}
+
+ftmpi_status ftmpi_evaluator_predict(ftmpi_evaluator *e, const float *params, const ftmpi_dataset *dataset,
+				     float *outputs)
+{
+	ftmpi_status status = FTMPI_OK;
+	const int64_t n_outputs = ftmpi_model_n_outputs(e->model);
+	float *mine = NULL, *at;
+	int first, end;
+
+	FTMPI_TRY(check_shape(e, dataset));
+	count_rows(e, ftmpi_dataset_n_samples(dataset));
+	FTMPI_TRY(ftmpi_agree(e->comm, FTMPI_ALLOC(e->n_rows[ftmpi_comm_rank(e->comm)] * n_outputs, &mine)));
+	at = mine;
+	ftmpi_exchange_workers(e->exchange, &first, &end);
+	for (int w = first; w < end; w++)
+		at = predict_worker(e, params, dataset, w, at);
+	FTMPI_TRY(ftmpi_comm_gather_rows(e->comm, mine, e->n_rows, n_outputs, outputs));
+done:
+	ftmpi_free(mine);
+	return status;
+}
+
+ftmpi_status ftmpi_model_register(const ftmpi_model *model, float *params, ftmpi_registry *registry)
+{
+	ftmpi_status status = FTMPI_OK;
+	const ftmpi_layout *layout = ftmpi_model_layout(model);
+	char path[PATH_BYTES];
+
+	FTMPI_TRY(ftmpi_registry_add_group(registry, "vars", "sequential"));
+	for (int i = 0; i < ftmpi_model_n_layers(model); i++) {
+		const char *name = ftmpi_model_layer_name(model, i);
+
+		(void)snprintf(path, sizeof path, "layers/%s/vars", name);
+		FTMPI_TRY(ftmpi_registry_add_group(registry, path, name));
+	}
+	for (int i = 0; i < layout->n_params; i++) {
+		const ftmpi_param *p = &layout->params[i];
+
+		(void)snprintf(path, sizeof path, "layers/%s/vars/%d", p->layer, p->index);
+		FTMPI_TRY(ftmpi_registry_add(registry, path, FTMPI_F32, p->n_dims, p->dims, params + p->offset,
+					     FTMPI_STATE));
+	}
+done:
+	return status;
+}

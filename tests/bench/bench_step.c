@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* usage: mpirun -np N bench_step [BATCH [STEPS]]
+ *
+ * Time per step of the guide's model B (784 → 512 relu, dropout 0.2 → 10, Adam) on synthetic data in memory, split into data, compute, exchange and
+ * optimizer, beside the bare sgemm calls of the same shapes on one core. All of a row is measured in the same run, in ROUNDS alternating rounds; medians
+ * over the rounds, with the least and the greatest. */
+#include <cblas.h>
+#include <ftmpi/ftmpi.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { ROUNDS = 7, N_SAMPLES = 20000, N_INPUTS = 784, N_HIDDEN = 512, N_CLASSES = 10 };
+
+enum { DATA, COMPUTE, EXCHANGE, OPTIMIZER, STEP, SGEMM, N_COLUMNS };
+
+static double now_s(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static ftmpi_status make_data(float **x, int32_t **y, ftmpi_dataset **out)
+{
+	ftmpi_status status = FTMPI_OK;
+	const int64_t dims[] = {28, 28};
+	ftmpi_dataset_options options;
+
+	ftmpi_dataset_options_init(&options);
+	FTMPI_TRY(FTMPI_ALLOC((int64_t)N_SAMPLES * N_INPUTS, x));
+	FTMPI_TRY(FTMPI_ALLOC(N_SAMPLES, y));
+	for (int64_t i = 0; i < N_SAMPLES; i++) {
+		uint32_t words[4];
+
+		ftmpi_rng_block(ftmpi_rng_stream(1, FTMPI_RNG_USER, 0, 0), (uint64_t)i, 0, words);
+		(*y)[i] = (int32_t)(words[0] % N_CLASSES);
+		for (int64_t k = 0; k < N_INPUTS; k++)
+			(*x)[i * N_INPUTS + k] = (float)((i * 31 + k * 7 + (int64_t)(*y)[i] * 13) % 256) / 255.0F;
+	}
+	FTMPI_TRY(ftmpi_dataset_from_memory(*x, *y, N_SAMPLES, 2, dims, &options, out));
+done:
+	return status;
+}
+
+/* The six products of one step's rows on this rank, nothing else; seconds a step. */
+static double time_sgemm(int rows, int steps, float *a, float *b, float *c)
+{
+	const double begin_s = now_s();
+
+	for (int s = 0; s < steps; s++) {
+		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, N_HIDDEN, N_INPUTS, 1, a, N_INPUTS, b,
+			    N_HIDDEN, 0, c, N_HIDDEN);
+		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, N_CLASSES, N_HIDDEN, 1, a, N_HIDDEN, b,
+			    N_CLASSES, 0, c, N_CLASSES);
+		cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, N_HIDDEN, N_CLASSES, rows, 1, a, N_HIDDEN, b,
+			    N_CLASSES, 0, c, N_CLASSES);
+		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, N_HIDDEN, N_CLASSES, 1, a, N_CLASSES, b,
+			    N_CLASSES, 0, c, N_HIDDEN);
+		cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, N_INPUTS, N_HIDDEN, rows, 1, a, N_INPUTS, b,
+			    N_HIDDEN, 0, c, N_HIDDEN);
+	}
+	return (now_s() - begin_s) / steps;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void print_columns(double columns[N_COLUMNS][ROUNDS])
+{
+	static const char *const names[N_COLUMNS] = {"data", "compute", "exchange", "optimizer", "step", "bare sgemm"};
+	double step;
+
+	for (int i = 0; i < N_COLUMNS; i++)
+		qsort(columns[i], ROUNDS, sizeof columns[i][0], compare_doubles);
+	step = columns[STEP][ROUNDS / 2];
+	for (int i = 0; i < N_COLUMNS; i++)
+		(void)printf("  %-10s %9.1f us  (%.1f to %.1f)  %5.1f %% of the step\n", names[i],
+			     1e6 * columns[i][ROUNDS / 2], 1e6 * columns[i][0], 1e6 * columns[i][ROUNDS - 1],
+			     100 * columns[i][ROUNDS / 2] / step);
+	(void)printf("  step / bare sgemm = %.2f\n", step / columns[SGEMM][ROUNDS / 2]);
+}
+
+static ftmpi_status run_rounds(const ftmpi_comm *comm, const ftmpi_model *model, const ftmpi_dataset *data,
+			       int64_t batch, int steps, double columns[N_COLUMNS][ROUNDS])
+{
+	ftmpi_status status = FTMPI_OK;
+	const int size = ftmpi_comm_size(comm), rows = (int)((batch + size - 1) / size);
+	ftmpi_trainer_options options;
+	ftmpi_optimizer optimizer;
+	ftmpi_trainer *trainer = NULL;
+	float *scratch = NULL;
+
+	ftmpi_trainer_options_init(&options);
+	options.batch_size = batch;
+	options.n_workers = size;
+	options.n_epochs = 0;
+	ftmpi_optimizer_init(&optimizer, FTMPI_ADAM);
+	FTMPI_TRY(FTMPI_ALLOC(3 * ((int64_t)rows + N_HIDDEN) * N_INPUTS, &scratch));
+	for (int round = -1; round < ROUNDS; round++) { /* the first one warms up */
+		ftmpi_step_times t;
+		double begin_s, elapsed_s;
+
+		options.max_steps = steps;
+		FTMPI_TRY(ftmpi_trainer_create(comm, model, &optimizer, data, NULL, &options, &trainer));
+		FTMPI_TRY(ftmpi_comm_barrier(comm));
+		begin_s = now_s();
+		FTMPI_TRY(ftmpi_trainer_run(trainer, NULL, NULL));
+		elapsed_s = now_s() - begin_s;
+		t = ftmpi_trainer_times(trainer);
+		ftmpi_trainer_destroy(&trainer);
+		if (round < 0)
+			continue;
+		columns[DATA][round] = t.data_s / steps;
+		columns[COMPUTE][round] = t.compute_s / steps;
+		columns[EXCHANGE][round] = t.exchange_s / steps;
+		columns[OPTIMIZER][round] = t.optimizer_s / steps;
+		columns[STEP][round] = elapsed_s / steps;
+		columns[SGEMM][round] =
+			time_sgemm(rows, steps, scratch, scratch + ((int64_t)rows + N_HIDDEN) * N_INPUTS,
+				   scratch + 2 * ((int64_t)rows + N_HIDDEN) * N_INPUTS);
+	}
+done:
+	ftmpi_trainer_destroy(&trainer);
+	ftmpi_free(scratch);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	ftmpi_status status = FTMPI_OK;
+	const int64_t batch = argc > 1 ? strtoll(argv[1], NULL, 10) : 256, dims[] = {28, 28};
+	const int steps = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 200;
+	const ftmpi_layer_spec specs[] = {{.kind = FTMPI_FLATTEN},
+					  {.kind = FTMPI_DENSE, .units = N_HIDDEN, .activation = FTMPI_RELU},
+					  {.kind = FTMPI_DROPOUT, .rate = 0.2},
+					  {.kind = FTMPI_DENSE, .units = N_CLASSES}};
+	double columns[N_COLUMNS][ROUNDS] = {{0}};
+	ftmpi_comm *comm = NULL;
+	ftmpi_model *model = NULL;
+	ftmpi_dataset *data = NULL;
+	float *x = NULL;
+	int32_t *y = NULL;
+
+	FTMPI_TRY(ftmpi_init(&argc, &argv));
+	FTMPI_TRY(ftmpi_comm_create(&comm));
+	FTMPI_TRY(make_data(&x, &y, &data));
+	FTMPI_TRY(ftmpi_model_create(dims, 2, specs, 4, &model));
+	FTMPI_TRY(run_rounds(comm, model, data, batch, steps, columns));
+	if (ftmpi_comm_is_chief(comm)) {
+		(void)printf("np %d, global batch %lld, %d rounds of %d steps; rank 0, median (least to greatest)\n",
+			     ftmpi_comm_size(comm), (long long)batch, ROUNDS, steps);
+		print_columns(columns);
+	}
+done:
+	if (status != FTMPI_OK)
+		(void)fprintf(stderr, "bench_step: %s\n", ftmpi_error_message());
+	ftmpi_dataset_destroy(&data);
+	ftmpi_model_destroy(&model);
+	ftmpi_comm_destroy(&comm);
+	ftmpi_free(x);
+	ftmpi_free(y);
+	ftmpi_finalize();
+	return ftmpi_status_exit_code(status);
+}

@@ -1,0 +1,51 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# What the test scripts share; they source it. CTest gives them an empty current directory and the FTMPI_… variables
+# (cmake/FtmpiTesting.cmake).
+set -euo pipefail
+
+source_dir=${FTMPI_SOURCE_DIR:?run this through ctest}
+build_dir=${FTMPI_BINARY_DIR:?run this through ctest}
+jobs=$(nproc)
+
+fail() {
+	printf 'FAIL: %s\n' "$*" >&2
+	exit 1
+}
+
+# A component is missing: a skip, but a failure where nothing may be missing (CI).
+skip() {
+	printf 'SKIP: %s\n' "$*"
+	[ "${FTMPI_REQUIRE_ALL:-0}" != 1 ] || fail "FTMPI_REQUIRE_ALL is set: nothing may be skipped"
+	exit 77
+}
+
+need() {
+	local tool
+	for tool in "$@"; do
+		command -v "$tool" >/dev/null || skip "$tool is not installed"
+	done
+}
+
+# Other versions of LLVM's tools format and warn otherwise.
+need_llvm() { # TOOL: sets llvm_tool
+	local version=14
+	llvm_tool=$(command -v "$1-$version" || command -v "$1") || skip "$1 is not installed"
+	"$llvm_tool" --version | grep -q "version $version\." || skip "$1 is not version $version"
+}
+
+# The project's files whose path from its top matches a pattern.
+project_files() { # PATTERN…
+	local pattern conditions=()
+	for pattern in "$@"; do conditions+=(-o -path "$pattern"); done
+	(cd "$source_dir" && find .ci cmake include jobs src tests -type f \( "${conditions[@]:1}" \) | sort)
+}
+
+# A build of its own beside the build under test, kept from run to run.
+build_preset() { # PRESET [CMAKE-OPTION…]: sets preset_dir
+	local preset=$1
+	shift
+	preset_dir=$build_dir/$preset
+	(cd "$source_dir" && cmake --preset "$preset" -B "$preset_dir" "$@") || fail "cmake --preset $preset"
+	cmake --build "$preset_dir" -j "$jobs" || fail "build of preset $preset"
+}

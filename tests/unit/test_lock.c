@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One writer per directory, between processes. */
+#include "unit/unit_test.h"
+
+#include "store_test.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+/* A process that holds the lock of a directory until it is killed. Returns when it has it. */
+static pid_t start_holder(const char *directory)
+{
+	int ready[2];
+	char byte = 0;
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		ftmpi_store_options o;
+		ftmpi_store *store = NULL;
+
+		ftmpi_store_options_init(&o);
+		if (ftmpi_store_open(directory, &o, &store) != FTMPI_OK || write(ready[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			(void)pause();
+	}
+	assert_int_equal(close(ready[1]), 0);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_int_equal(close(ready[0]), 0);
+	return pid;
+}
+
+static void end_holder(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+}
+
+static void test_second_writer(void **state)
+{
+	ftmpi_store_options o;
+	ftmpi_store *store = NULL, *look = NULL;
+	char host[256] = "", expected[512];
+	pid_t pid;
+
+	(void)state;
+	pid = start_holder("busy");
+	assert_int_equal(gethostname(host, sizeof host - 1), 0);
+	(void)snprintf(
+		expected, sizeof expected,
+		"'busy' is in use by process %ld on host %s (its lock did not come free within 0 s): wait for that run "
+		"to end, or use another directory",
+		(long)pid, host);
+	ftmpi_store_options_init(&o);
+	o.lock_wait_s = 0;
+	assert_fails(ftmpi_store_open("busy", &o, &store), FTMPI_ERR_BUSY, expected);
+	assert_null(store);
+	o.read_only = true;
+	assert_ok(ftmpi_store_open("busy", &o, &look));
+	ftmpi_store_close(&look);
+	o.read_only = false;
+	assert_fails(ftmpi_store_open("busy", &o, &store), FTMPI_ERR_BUSY, expected);
+	end_holder(pid);
+	assert_ok(ftmpi_store_open("busy", &o, &store));
+	/* Within one process too. */
+	assert_fails(ftmpi_store_open("busy", &o, &look), FTMPI_ERR_BUSY, "'busy' is in use by process");
+	ftmpi_store_close(&store);
+	assert_ok(ftmpi_store_open("busy", &o, &store));
+	ftmpi_store_close(&store);
+}
+
+/* A process that waits for a line on `fd`, prints it, and then kills `victim`. */
+static pid_t start_killer(int fd, pid_t victim)
+{
+	const pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct pollfd line = {.fd = fd, .events = POLLIN};
+		char text[1024];
+		ssize_t n;
+
+		if (poll(&line, 1, 50000) != 1)
+			_exit(1);
+		n = read(fd, text, sizeof text - 1);
+		if (n <= 0)
+			_exit(2);
+		text[n] = '\0';
+		_exit(strstr(text, "waiting up to 60 s for the lock of 'waited', held by process ") != NULL &&
+				      kill(victim, SIGKILL) == 0
+			      ? 0
+			      : 3);
+	}
+	return pid;
+}
+
+/* The holder goes down while one waits: the line that says so is what triggers it. */
+static void test_waiting(void **state)
+{
+	ftmpi_store_options o;
+	ftmpi_store *store = NULL;
+	int lines[2], saved, status;
+	pid_t holder, killer;
+
+	(void)state;
+	holder = start_holder("waited");
+	assert_int_equal(pipe(lines), 0);
+	killer = start_killer(lines[0], holder);
+	ftmpi_store_options_init(&o);
+	o.lock_wait_s = 60;
+	saved = dup(STDERR_FILENO);
+	assert_true(dup2(lines[1], STDERR_FILENO) >= 0);
+	assert_ok(ftmpi_store_open("waited", &o, &store));
+	assert_true(dup2(saved, STDERR_FILENO) >= 0);
+	assert_int_equal(close(saved) + close(lines[0]) + close(lines[1]), 0);
+	assert_int_equal(waitpid(killer, &status, 0), killer);
+	assert_int_equal(status, 0);
+	assert_int_equal(waitpid(holder, &status, 0), holder);
+	ftmpi_store_close(&store);
+}
+
+/* What the lock file says is shown only when it looks like what this program writes. */
+static void test_holder_text(void **state)
+{
+	ftmpi_store_options o;
+	ftmpi_store *store = NULL;
+	pid_t pid;
+
+	(void)state;
+	pid = start_holder("odd");
+	ftmpi_store_options_init(&o);
+	o.lock_wait_s = 0;
+	write_text("odd/.ftmpi.lock", "\033[31m evil\n");
+	assert_fails(ftmpi_store_open("odd", &o, &store), FTMPI_ERR_BUSY, "'odd' is in use by another process (");
+	write_text("odd/.ftmpi.lock", "host");
+	assert_fails(ftmpi_store_open("odd", &o, &store), FTMPI_ERR_BUSY, "'odd' is in use by another process (");
+	write_text("odd/.ftmpi.lock", "node7 42\n");
+	assert_fails(ftmpi_store_open("odd", &o, &store), FTMPI_ERR_BUSY, "in use by process 42 on host node7 (");
+	end_holder(pid);
+}
+
+/* A lock file that is no file, and one that was removed while it was locked. */
+static void test_lock_file(void **state)
+{
+	ftmpi_store_options o;
+	ftmpi_store *store = NULL;
+
+	(void)state;
+	ftmpi_store_options_init(&o);
+	o.lock_wait_s = 0;
+	assert_int_equal(mkdir("barred", 0777) + mkdir("barred/.ftmpi.lock", 0777), 0);
+	assert_fails(ftmpi_store_open("barred", &o, &store), FTMPI_ERR_IO,
+		     "cannot open the lock file 'barred/.ftmpi.lock'");
+	assert_int_equal(rmdir("barred/.ftmpi.lock"), 0);
+	assert_ok(ftmpi_store_open("barred", &o, &store));
+	ftmpi_store_close(&store);
+}
+
+/* Without its lock file a directory may be another run's: nothing more is written there. */
+static void test_lock_file_removed(void **state)
+{
+	store_fixture f;
+
+	(void)state;
+	fixture_create(&f, "unlocked");
+	assert_ok(fixture_save(&f, 1));
+	assert_int_equal(unlink("unlocked/.ftmpi.lock"), 0);
+	assert_fails(fixture_save(&f, 2), FTMPI_ERR_BUSY, "the lock file of 'unlocked' was removed under this run");
+	assert_items(f.store, "1");
+	fixture_reopen(&f);
+	assert_ok(fixture_save(&f, 2));
+	fixture_destroy(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_second_writer),     cmocka_unit_test(test_waiting),
+		cmocka_unit_test(test_holder_text),       cmocka_unit_test(test_lock_file),
+		cmocka_unit_test(test_lock_file_removed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
