@@ -4,6 +4,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#define CHECKPOINT_SUFFIX ".weights.h5"
 
 /* What the two commands share. */
 struct evaluation {
@@ -184,15 +187,49 @@ ftmpi_status app_evaluate(struct app_context *app)
 	return run(app, &evaluation);
 }
 
+/* What would be replaced by the predictions is nothing, or predictions of an earlier run: never data, a checkpoint, a folder's state or a device. */
+static ftmpi_status check_replaced(const char *output)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_reader *reader = NULL;
+	struct stat info;
+
+	if (lstat(output, &info) != 0) /* nothing is there; what else is wrong with the path shows when it is written */
+		goto done;
+	if (S_ISREG(info.st_mode) && ftmpi_reader_open(output, &reader) == FTMPI_OK &&
+	    ftmpi_reader_find(reader, "predictions") != NULL)
+		goto done;
+	FTMPI_FAIL(FTMPI_ERR_USAGE,
+		   "--output %s: there is something else than earlier predictions, which is not replaced; choose "
+		   "another name, or remove it",
+		   output);
+done:
+	ftmpi_reader_close(&reader);
+	return status;
+}
+
+/* Before the work is done. The chief looks. Collective. */
+static ftmpi_status check_output(const struct app_context *app)
+{
+	ftmpi_status status = FTMPI_OK;
+	const char *output = app->options.output;
+	const size_t n = strlen(output), n_suffix = strlen(CHECKPOINT_SUFFIX);
+
+	if (n >= n_suffix && strcmp(output + n - n_suffix, CHECKPOINT_SUFFIX) == 0)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "--output %s: that is a checkpoint's name; choose another", output);
+	if (ftmpi_comm_is_chief(app->world))
+		status = check_replaced(output);
+	FTMPI_TRY(ftmpi_agree(app->world, status));
+done:
+	return status;
+}
+
 ftmpi_status app_predict(struct app_context *app)
 {
 	ftmpi_status status = FTMPI_OK;
 	struct evaluation evaluation = {.body = predict};
-	const char *suffix = strstr(app->options.output, ".weights.h5");
 
-	if (suffix != NULL && strcmp(suffix, ".weights.h5") == 0)
-		FTMPI_FAIL(FTMPI_ERR_USAGE, "--output %s: that is a checkpoint's name; choose another",
-			   app->options.output);
+	FTMPI_TRY(check_output(app));
 	FTMPI_TRY(run(app, &evaluation));
 done:
 	return status;

@@ -76,10 +76,17 @@ refused_on 2 66 "--data train_only has no test data" predict --data train_only -
 refused 66 "missing: No such file or directory" evaluate --data missing --model-dir run
 refused 66 "cannot open the directory 'missing" predict --data data --model-dir run --output missing/predictions.h5
 refused 64 "--epochs is not an option of this command" evaluate --data data --model-dir run --epochs 3
-run predict --data data --model-dir run --output empty
-expect_exit 74
-expect_one_error_line "to 'empty': Is a directory"
-[[ -d empty && ! -e empty.tmp ]] || fail "the folder is gone or a temporary was left"
+
+# What is no earlier predictions is never replaced: a folder, a folder's state file and lock, data, text, a pipe, a link.
+mkfifo pipe
+ln -s predictions.h5 link.h5
+echo "notes" >notes.txt
+cp run/ckpt-20.weights.h5 x.weights.h5.weights.h5
+keep_tree
+for target in empty run/checkpoint run/.ftmpi.lock data/t10k-images-idx3-ubyte notes.txt pipe link.h5 "a copy"; do
+	refused_on 2 64 "--output $target: there is something else than earlier predictions" predict --data data --model-dir run --output "$target"
+done
+refused 64 "that is a checkpoint's name" predict --data data --model-dir run --output x.weights.h5.weights.h5
 
 # What is in the file, by Python: shapes, types, classes = argmax, and the accuracy and loss that evaluate printed.
 need_python h5py numpy
