@@ -175,7 +175,7 @@ static void on_epoch_begin(void *context, const ftmpi_progress *p)
 
 	d->epoch_start_s = d->step_s = now_s();
 	d->epoch_first_batch = p->batch;
-	if (d->style == FTMPI_DISPLAY_LOG)
+	if (d->style == FTMPI_DISPLAY_LOG || p->n_epochs == 1) /* Keras does not count to one */
 		return;
 	if (p->n_epochs > 0)
 		(void)printf("Epoch %lld/%lld\n", (long long)p->epoch + 1, (long long)p->n_epochs);

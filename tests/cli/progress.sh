@@ -118,7 +118,9 @@ expect_success
 expect_bar_lines "2 ranks for 1 logical workers: .*" "resuming from cut/ckpt-16\\.weights\\.h5: step 16, epoch 3, batch 2 of 7 .*" \
 	"Epoch 3/3" "" "$bar" "$digest"
 
-# Without test data there is nothing of validation.
+# Without test data there is nothing of validation; the only epoch is not numbered.
 make_data train_only --test 0
 good --data train_only --hidden-units 8 --epochs 1 --model-dir train_only_run
-expect_lines "Epoch 1/1" "7/7 - ($time) - $step_time - $metrics" "$digest"
+expect_lines "7/7 - ($time) - $step_time - $metrics" "$digest"
+good --data train_only --hidden-units 8 --epochs 1 --model-dir train_only_bar --progress bar
+expect_bar_lines "" "7/7 $cells ($time) $step_time - $metrics" "$digest"
