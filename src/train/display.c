@@ -155,6 +155,16 @@ static void draw_bar(ftmpi_display *d, const ftmpi_progress *p, bool epoch_ended
 	d->drawn_s = now_s();
 }
 
+/* What is printed next, an error message too, begins on a line of its own. */
+static void leave_bar(ftmpi_display *d)
+{
+	if (!d->drawn)
+		return;
+	(void)printf("\n");
+	(void)fflush(stdout);
+	d->drawn = false;
+}
+
 static void print_epoch_line(const ftmpi_display *d, const ftmpi_progress *p, bool epoch_ended)
 {
 	const double elapsed_s = (epoch_ended ? now_s() : d->step_s) - d->epoch_start_s;
@@ -239,7 +249,7 @@ static void on_train_end(void *context, const ftmpi_progress *p)
 
 	if (d->style == FTMPI_DISPLAY_BAR && p->batch > 0) {
 		draw_bar(d, p, false);
-		(void)printf("\n");
+		leave_bar(d);
 	} else if (d->style == FTMPI_DISPLAY_LINES && p->batch > 0) {
 		print_epoch_line(d, p, false);
 	} else if (d->style == FTMPI_DISPLAY_LOG && d->log_step >= 0) {
@@ -270,6 +280,8 @@ done:
 
 void ftmpi_display_destroy(ftmpi_display **display)
 {
+	if (*display != NULL)
+		leave_bar(*display);
 	ftmpi_free(*display);
 	*display = NULL;
 }

@@ -90,6 +90,11 @@ on_terminal "$mpiexec" -n 2 "$program" "${train[@]}" --model-dir bar3
 expect_exit 0
 expect_bar
 
+# An error does not stand behind an unfinished bar.
+on_terminal "$program" --data data --hidden-units 8,8,8,8 --activation linear --optimizer sgd --learning-rate 1e6 --model-dir bar4
+expect_exit 76
+sed 's/\r$//' "$last.out" | grep -q '^ftmpi: error: model diverged' || fail "the error is not on a line of its own"
+
 # The log.
 good "${train[@]}" --model-dir log --progress log --log-step-count-steps 5 --save-checkpoints-steps 6
 number='[0-9]+(\.[0-9]+)?'
