@@ -98,6 +98,18 @@ done:
 	return status;
 }
 
+/* Found out now, not at the first save: an old lock file can be open to writing in a directory that is not. */
+static ftmpi_status check_writable(const ftmpi_store *store)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	if (faccessat(store->directory.fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
+		FTMPI_FAIL(ftmpi__io_status(errno), "cannot write to the directory '%s': %s", store->path,
+			   strerror(errno));
+done:
+	return status;
+}
+
 static ftmpi_status check_state_size(const uint8_t *start, size_t n_bytes, const char *file)
 {
 	ftmpi_status status = FTMPI_OK;
@@ -177,8 +189,10 @@ ftmpi_status ftmpi_store_open(const char *directory, const ftmpi_store_options *
 	FTMPI_TRY(check_options(directory, options));
 	FTMPI_TRY(create(directory, options, &store));
 	FTMPI_TRY(open_directory(store));
-	if (!options->read_only)
+	if (!options->read_only) {
+		FTMPI_TRY(check_writable(store));
 		FTMPI_TRY(ftmpi__lock_take(&store->directory, options->lock_wait_s, &store->lock_fd));
+	}
 	FTMPI_TRY(load(store, &has_state));
 	/* A new directory: the first interval begins now. Files without a state file: nobody knows which were preserved, so the oldest one
 	 * that is pushed out will be, and from it on the rule finds the same ones again. */

@@ -42,11 +42,11 @@ if [ "$(id -u)" != 0 ] || unshare --mount mount --bind read_only read_only 2>/de
 	expect_success
 	expect_stdout "finished already: read_only/"
 	in_read_only "${train[@]}" --epochs 3 --model-dir read_only
-	expect_refusal 74 "cannot open the lock file 'read_only/.ftmpi.lock': $reason"
+	expect_refusal 74 "cannot write to the directory 'read_only': $reason"
 	in_read_only "${train[@]}" --model-dir read_only/run
 	expect_refusal 74 "cannot make the directory 'read_only/run': $reason"
 	in_read_only checkpoints prune read_only --keep 1
-	expect_refusal 74 "cannot open the lock file 'read_only/.ftmpi.lock': $reason"
+	expect_refusal 74 "cannot write to the directory 'read_only': $reason"
 	# What only looks does not mind.
 	for command in "list read_only" "show read_only" "verify read_only" "diff read_only read_only"; do
 		# shellcheck disable=SC2086
@@ -69,7 +69,14 @@ if [ "$(id -u)" = 0 ] && "${other_user[@]}" test -x "$program" -a -r data 2>/dev
 	run_command "${other_user[@]}" "$program" "${train[@]}" --model-dir read_only
 	expect_success
 	run_command "${other_user[@]}" "$program" "${train[@]}" --epochs 3 --model-dir read_only
-	expect_refusal 74 "cannot open the lock file 'read_only/.ftmpi.lock': Permission denied"
+	expect_refusal 74 "cannot write to the directory 'read_only': Permission denied"
+	# Not even where the lock file is that user's own.
+	cp -r read_only theirs
+	chown -R 65534 theirs
+	chmod a-w theirs
+	keep_tree
+	run_command "${other_user[@]}" "$program" "${train[@]}" --epochs 3 --model-dir theirs
+	expect_refusal 74 "cannot write to the directory 'theirs': Permission denied"
 	run_command "${other_user[@]}" "$program" "${train[@]}" --model-dir run
 	expect_refusal 74 "cannot make the directory 'run': Permission denied"
 	run_command "${other_user[@]}" "$program" checkpoints verify read_only
