@@ -166,33 +166,45 @@ done:
 	return status;
 }
 
-/* Every checkpoint of a folder; the first that is bad decides the status, the others are looked at all the same. */
+/* One checkpoint of a folder: a line about it. An error of the machine says nothing about the file. */
+static ftmpi_status verify_item(const ftmpi_store *store, int i)
+{
+	const ftmpi_status status = ftmpi_store_verify(store, i, NULL);
+	const char *file = ftmpi_store_get(store, i)->file;
+
+	if (status == FTMPI_OK)
+		(void)printf("good  %s\n", file);
+	else if (status == FTMPI_ERR_NOT_FOUND) /* deleted meanwhile by the run that has the folder */
+		(void)printf("gone  %s\n", file);
+	else
+		(void)printf("%s   %s: %s\n", status == FTMPI_ERR_DATA ? "BAD" : "???", file, ftmpi_error_message());
+	return status == FTMPI_ERR_NOT_FOUND ? FTMPI_OK : status;
+}
+
+/* Every checkpoint of a folder; where some are bad and some cannot be read, the bad ones decide the status. */
 static ftmpi_status verify_directory(const char *path)
 {
-	ftmpi_status status = FTMPI_OK;
+	ftmpi_status status = FTMPI_OK, unread = FTMPI_OK;
 	ftmpi_store *store = NULL;
-	int n_bad = 0;
+	int n_bad = 0, n_unread = 0;
 
 	FTMPI_TRY(open_read_only(path, &store));
 	for (int i = 0; i < ftmpi_store_n_items(store); i++) {
-		const ftmpi_status good = ftmpi_store_verify(store, i, NULL);
+		const ftmpi_status found = verify_item(store, i);
 
-		if (good == FTMPI_OK) {
-			(void)printf("good  %s\n", ftmpi_store_get(store, i)->file);
-			continue;
-		}
-		if (good == FTMPI_ERR_NOT_FOUND) { /* deleted meanwhile by the run that has the folder */
-			(void)printf("gone  %s\n", ftmpi_store_get(store, i)->file);
-			continue;
-		}
-		(void)printf("BAD   %s: %s\n", ftmpi_store_get(store, i)->file, ftmpi_error_message());
-		n_bad++;
+		n_bad += found == FTMPI_ERR_DATA;
+		n_unread += found != FTMPI_OK && found != FTMPI_ERR_DATA;
+		if (found != FTMPI_OK && found != FTMPI_ERR_DATA)
+			unread = found;
 	}
 	(void)fflush(stdout);
 	if (ftmpi_store_n_items(store) == 0)
 		FTMPI_FAIL(FTMPI_ERR_NOT_FOUND, "%s has no checkpoint", path);
 	if (n_bad > 0)
 		FTMPI_FAIL(FTMPI_ERR_DATA, "%s: %d of %d checkpoints are bad", path, n_bad, ftmpi_store_n_items(store));
+	if (n_unread > 0)
+		FTMPI_FAIL(unread, "%s: %d of %d checkpoints could not be read", path, n_unread,
+			   ftmpi_store_n_items(store));
 done:
 	ftmpi_store_close(&store);
 	return status;

@@ -81,6 +81,12 @@ if [ "$(id -u)" = 0 ] && "${other_user[@]}" test -x "$program" -a -r data 2>/dev
 	expect_refusal 74 "cannot make the directory 'run': Permission denied"
 	run_command "${other_user[@]}" "$program" checkpoints verify read_only
 	expect_success
+	chmod 600 read_only/ckpt-*7.weights.h5
+	run_command "${other_user[@]}" "$program" checkpoints verify read_only # unread is not bad
+	expect_exit 74
+	expect_one_error_line "read_only: 1 of 2 checkpoints could not be read"
+	expect_stdout "???   read_only/ckpt-7.weights.h5: cannot open 'read_only/ckpt-7.weights.h5': Permission denied"
+	expect_stdout "good  read_only/ckpt-14.weights.h5"
 	chmod 700 read_only
 	keep_tree
 	run_command "${other_user[@]}" "$program" checkpoints list read_only
