@@ -5,6 +5,7 @@
 
 #include <ftmpi/checkpoint.h>
 #include <ftmpi/comm.h>
+#include <ftmpi/compile.h>
 #include <ftmpi/dataset.h>
 #include <ftmpi/display.h>
 #include <ftmpi/evaluator.h>
@@ -13,6 +14,7 @@
 #include <ftmpi/hash.h>
 #include <ftmpi/keyvalue.h>
 #include <ftmpi/log.h>
+#include <ftmpi/loss.h>
 #include <ftmpi/memory.h>
 #include <ftmpi/model.h>
 #include <ftmpi/optimizer.h>

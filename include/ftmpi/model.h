@@ -121,22 +121,6 @@ FTMPI_API const float *ftmpi_model_forward(const ftmpi_model *model, const float
 FTMPI_API void ftmpi_model_backward(const ftmpi_model *model, const float *params, const float *x, int64_t rows,
 				    const ftmpi_pass *pass, ftmpi_workspace *workspace, float *d_outputs, float *grads);
 
-/** Sums over rows. */
-typedef struct ftmpi_loss_sums {
-	double loss;    /**< sum of the rows' losses */
-	double correct; /**< rows whose largest output is at the label */
-} ftmpi_loss_sums;
-
-/**
- * Sparse categorical cross-entropy from logits: loss = log Σ exp(z − max z) − (z[label] − max z). Local.
- * Finite for all finite logits; a NaN in a row makes its loss NaN, and the row never counts as correct. Of equal largest logits the first counts.
- * @param logits [rows, n_classes]. @param labels [rows], in range. @param scale factor of the gradient (1 / global batch for a mean).
- * @param d_logits [rows, n_classes]: scale · (softmax(z) − onehot(label)), or NULL; may not be `logits`.
- * @param sums set to this batch's sums, rows added in order.
- */
-FTMPI_API void ftmpi_sparse_cross_entropy(const float *logits, const int32_t *labels, int64_t rows, int64_t n_classes,
-					  float scale, float *d_logits, ftmpi_loss_sums *sums);
-
 /**
  * Name of the BLAS in use, its core type and its thread count now, one line: part of the numeric environment. Call it after
  * ftmpi_model_create, which sets the thread count. The text is valid until the calling thread's next call. Local.

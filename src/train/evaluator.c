@@ -5,6 +5,7 @@
  * within a worker and in tree order over the workers, so they have the same bits on any number of ranks. */
 #include <ftmpi/evaluator.h>
 #include <ftmpi/exchange.h>
+#include <ftmpi/loss.h>
 #include <ftmpi/slice.h>
 
 #include <stdio.h>
@@ -109,6 +110,8 @@ static const float *forward(ftmpi_evaluator *e, const float *params, const ftmpi
 static void evaluate_worker(ftmpi_evaluator *e, const float *params, const ftmpi_dataset *dataset, int worker,
 			    double *sums)
 {
+	const int64_t n_outputs = ftmpi_model_n_outputs(e->model);
+	const ftmpi_targets targets = {.labels = e->labels};
 	int64_t first, end;
 
 	memset(sums, 0, N_SUMS * sizeof *sums);
@@ -116,12 +119,10 @@ static void evaluate_worker(ftmpi_evaluator *e, const float *params, const ftmpi
 	for (; first < end; first += PASS_ROWS) {
 		const int64_t rows = pass_rows(end - first);
 		const float *outputs = forward(e, params, dataset, first, rows);
-		ftmpi_loss_sums pass_sums;
 
-		ftmpi_sparse_cross_entropy(outputs, e->labels, rows, ftmpi_model_n_outputs(e->model), 1.0F, NULL,
-					   &pass_sums);
-		sums[SUM_LOSS] += pass_sums.loss;
-		sums[SUM_CORRECT] += pass_sums.correct;
+		sums[SUM_LOSS] += ftmpi_loss_compute(FTMPI_LOSS_SPARSE_CROSS_ENTROPY_LOGITS, outputs, &targets, rows,
+						     n_outputs, 1.0F, NULL);
+		sums[SUM_CORRECT] += ftmpi_metric_compute(FTMPI_METRIC_ACCURACY, outputs, &targets, rows, n_outputs);
 	}
 }
 

@@ -11,6 +11,7 @@
 #include "train/trainer.h"
 
 #include <ftmpi/failpoint.h>
+#include <ftmpi/loss.h>
 #include <ftmpi/slice.h>
 
 #include <math.h>
@@ -42,23 +43,26 @@ static void run_worker(ftmpi_trainer *t, int worker, int64_t batch_rows, double 
 	const int64_t rows = ftmpi_slice_start(batch_rows, t->options.n_workers, worker + 1) - first;
 	const float scale = t->options.loss_reduction == FTMPI_REDUCE_MEAN ? 1.0F / (float)batch_rows : 1.0F;
 	const ftmpi_pass pass = {.training = true, .seed = t->state.seed, .step = t->state.step, .samples = t->samples};
-	ftmpi_loss_sums sums = {0};
+	double loss = 0, correct = 0;
 
 	if (rows > 0) {
+		const int64_t n_outputs = ftmpi_model_n_outputs(t->model);
+		const ftmpi_targets targets = {.labels = t->labels};
 		const float *outputs;
 
 		ftmpi_order_samples(&t->order, t->state.epoch, t->state.position + first, rows, t->samples);
 		ftmpi_dataset_gather(t->train, t->samples, rows, t->x, t->labels);
 		lap(clock_s, &t->times.data_s);
 		outputs = ftmpi_model_forward(t->model, t->state.params, t->x, rows, &pass, t->workspace);
-		ftmpi_sparse_cross_entropy(outputs, t->labels, rows, ftmpi_model_n_outputs(t->model), scale,
-					   t->d_outputs, &sums);
+		loss = ftmpi_loss_compute(FTMPI_LOSS_SPARSE_CROSS_ENTROPY_LOGITS, outputs, &targets, rows, n_outputs,
+					  scale, t->d_outputs);
+		correct = ftmpi_metric_compute(FTMPI_METRIC_ACCURACY, outputs, &targets, rows, n_outputs);
 		ftmpi_model_backward(t->model, t->state.params, t->x, rows, &pass, t->workspace, t->d_outputs, grads);
 	} else { /* a last batch shorter than the number of workers */
 		memset(grads, 0, (size_t)ftmpi_model_layout(t->model)->n_elements * sizeof *grads);
 	}
-	scalars[SCALAR_LOSS] = sums.loss;
-	scalars[SCALAR_CORRECT] = sums.correct;
+	scalars[SCALAR_LOSS] = loss;
+	scalars[SCALAR_CORRECT] = correct;
 	scalars[SCALAR_SAVE] = 0.0;
 }
 

@@ -21,7 +21,7 @@ declare -A headers=(
 	[base]="export failpoint hash keyvalue log memory rng slice status version"
 	[dist]="comm exchange"
 	[data]="dataset order"
-	[nn]="model optimizer"
+	[nn]="compile loss model optimizer"
 	[ckpt]="checkpoint reader registry store"
 	[train]="display evaluator ftmpi trainer"
 )
