@@ -63,6 +63,15 @@ typedef struct ftmpi_layout {
 	int64_t n_trainable; /**< numbers that are parameters */
 } ftmpi_layout;
 
+/**
+ * A layout for parameters of one's own, in this order; offsets and n_elements are filled in. Local.
+ * @param params layer, index, n_dims (0: a scalar) and dims are used; copied. @param n_params at least 1.
+ * Errors: ERR_USAGE (names the parameter: its shape, its name, or a name twice), ERR_MEMORY.
+ */
+FTMPI_API ftmpi_status ftmpi_layout_create(const ftmpi_param *params, int n_params,
+					   ftmpi_layout **out) FTMPI_CHECK_RESULT;
+FTMPI_API void ftmpi_layout_destroy(ftmpi_layout **layout);
+
 typedef struct ftmpi_model ftmpi_model;
 
 /** Most dimensions of one sample. */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The model: its layers, their names and shapes, and the table of the parameter arena.
+/* The model: its layers, their names and shapes, and its parameters.
  *
- * Invariants: every size that BLAS takes as an int fits in one; every parameter starts at a multiple of 16 elements and the arena's
- * length is one too, so that slices of the arena can be cut at cache lines; the table is in the order of the layers, kernel before bias. */
+ * Invariants: every size that BLAS takes as an int fits in one; the parameters are in the order of the layers, kernel before bias. */
 #include "nn/nn.h"
 
 #include <assert.h>
@@ -103,42 +102,23 @@ done:
 	return status;
 }
 
-/* Append one parameter to the table. Fails when the arena grows too long. */
-static ftmpi_status add_param(ftmpi_model *model, const struct ftmpi__layer *layer, int index, int n_dims,
-			      int64_t dim_0, int64_t dim_1)
+/* The two parameters of a dense layer. */
+static void describe_params(const struct ftmpi__layer *layer, ftmpi_param params[2])
 {
-	ftmpi_status status = FTMPI_OK;
-	ftmpi_layout *layout = &model->layout;
-	ftmpi_param *param = &model->params[layout->n_params];
-	int64_t end;
-
-	*param = (ftmpi_param){.index = index, .n_dims = n_dims, .dims = {dim_0, dim_1}};
-	memcpy(param->layer, layer->name, sizeof param->layer);
-	param->offset = layout->n_elements;
-	param->n_elements = n_dims == 1 ? dim_0 : dim_0 * dim_1; /* each fits in an int */
-	if (__builtin_add_overflow(param->offset, param->n_elements, &end) ||
-	    end > PTRDIFF_MAX / (int64_t)sizeof(float) - FTMPI__ARENA_STEP)
-		FTMPI_FAIL(FTMPI_ERR_USAGE,
-			   "layer %d (%s): the parameters up to here do not fit in memory; use fewer units",
-			   (int)(layer - model->layers), layer->name);
-	layout->n_params++;
-	layout->n_elements = (end + FTMPI__ARENA_STEP - 1) / FTMPI__ARENA_STEP * FTMPI__ARENA_STEP;
-	layout->n_trainable += param->n_elements;
-done:
-	return status;
+	params[0] = (ftmpi_param){.index = 0, .n_dims = 2, .dims = {layer->n_inputs, layer->n_outputs}};
+	params[1] = (ftmpi_param){.index = 1, .n_dims = 1, .dims = {layer->n_outputs}};
+	for (int i = 0; i < 2; i++)
+		memcpy(params[i].layer, layer->name, sizeof params[i].layer);
 }
 
 static ftmpi_status set_params(ftmpi_model *model)
 {
 	ftmpi_status status = FTMPI_OK;
-	int n_dense = 0;
+	ftmpi_param *params = NULL;
+	int n = 0;
 
 	model->first_dense = -1;
-	for (int i = 0; i < model->n_layers; i++)
-		n_dense += model->layers[i].spec.kind == FTMPI_DENSE;
-	if (n_dense == 0)
-		FTMPI_FAIL(FTMPI_ERR_USAGE, "the model has no parameters: add a dense layer");
-	FTMPI_TRY(FTMPI_ALLOC(2 * (int64_t)n_dense, &model->params));
+	FTMPI_TRY(FTMPI_ALLOC(2 * (int64_t)model->n_layers, &params));
 	for (int i = 0; i < model->n_layers; i++) {
 		struct ftmpi__layer *layer = &model->layers[i];
 
@@ -146,12 +126,15 @@ static ftmpi_status set_params(ftmpi_model *model)
 			continue;
 		if (model->first_dense < 0)
 			model->first_dense = i;
-		layer->param = model->layout.n_params;
-		FTMPI_TRY(add_param(model, layer, 0, 2, layer->n_inputs, layer->n_outputs));
-		FTMPI_TRY(add_param(model, layer, 1, 1, layer->n_outputs, 0));
+		layer->param = n;
+		describe_params(layer, params + n);
+		n += 2;
 	}
-	model->layout.params = model->params;
+	if (n == 0)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "the model has no parameters: add a dense layer");
+	FTMPI_TRY(ftmpi_layout_create(params, n, &model->layout));
 done:
+	ftmpi_free(params);
 	return status;
 }
 
@@ -187,7 +170,7 @@ void ftmpi_model_destroy(ftmpi_model **model)
 {
 	if (*model == NULL)
 		return;
-	ftmpi_free((*model)->params);
+	ftmpi_layout_destroy(&(*model)->layout);
 	ftmpi_free((*model)->layers);
 	ftmpi_free(*model);
 	*model = NULL;
@@ -195,7 +178,7 @@ void ftmpi_model_destroy(ftmpi_model **model)
 
 const ftmpi_layout *ftmpi_model_layout(const ftmpi_model *model)
 {
-	return &model->layout;
+	return model->layout;
 }
 
 int64_t ftmpi_model_n_inputs(const ftmpi_model *model)
@@ -245,11 +228,11 @@ static void init_kernel(const struct ftmpi__layer *layer, int index, uint64_t se
 
 void ftmpi_model_init_params(const ftmpi_model *model, uint64_t seed, float *params)
 {
-	memset(params, 0, (size_t)model->layout.n_elements * sizeof *params);
+	memset(params, 0, (size_t)model->layout->n_elements * sizeof *params);
 	for (int i = 0; i < model->n_layers; i++) {
 		const struct ftmpi__layer *layer = &model->layers[i];
 
 		if (layer->param >= 0)
-			init_kernel(layer, i, seed, params + model->params[layer->param].offset);
+			init_kernel(layer, i, seed, params + model->layout->params[layer->param].offset);
 	}
 }

@@ -22,8 +22,7 @@ struct ftmpi_model {
 	int n_layers;
 	int first_dense;   /* no layer below it needs a gradient */
 	int64_t max_width; /* widest input or output of a layer */
-	ftmpi_param *params;
-	ftmpi_layout layout;
+	ftmpi_layout *layout;
 };
 
 /* One layer's part of the workspace. What a layer does not need is NULL. */

@@ -82,8 +82,8 @@ static struct ftmpi__dense_args dense_args(const ftmpi_model *model, const struc
 		.n_inputs = layer->n_inputs,
 		.n_outputs = layer->n_outputs,
 		.x = x,
-		.w = params + model->params[layer->param].offset,
-		.b = params + model->params[layer->param + 1].offset,
+		.w = params + model->layout->params[layer->param].offset,
+		.b = params + model->layout->params[layer->param + 1].offset,
 	};
 }
 
@@ -128,7 +128,7 @@ void ftmpi_model_backward(const ftmpi_model *model, const float *params, const f
 	int next = 0;
 
 	assert(rows == workspace->rows);
-	clear_gaps(&model->layout, grads);
+	clear_gaps(model->layout, grads);
 	for (int i = model->n_layers - 1; i >= model->first_dense; i--) {
 		const struct ftmpi__layer *layer = &model->layers[i];
 		const struct ftmpi__trace *trace = &workspace->traces[i];
@@ -138,8 +138,8 @@ void ftmpi_model_backward(const ftmpi_model *model, const float *params, const f
 				dense_args(model, layer, params, layer_input(workspace, i, x), rows);
 			float *dx = i > model->first_dense ? workspace->d[next] : NULL;
 
-			ftmpi__dense_backward(&args, trace, d, grads + model->params[layer->param].offset,
-					      grads + model->params[layer->param + 1].offset, dx);
+			ftmpi__dense_backward(&args, trace, d, grads + model->layout->params[layer->param].offset,
+					      grads + model->layout->params[layer->param + 1].offset, dx);
 			d = dx;
 			next = 1 - next;
 		} else if (ftmpi__dropout_active(layer, pass)) {

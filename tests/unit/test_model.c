@@ -48,6 +48,77 @@ static void test_layout(void **state)
 	ftmpi_model_destroy(&model);
 }
 
+/* Parameters of the program's own, among them a scalar. */
+static void test_own_layout(void **state)
+{
+	static const ftmpi_param params[] = {
+		{.layer = "encoder", .index = 0, .n_dims = 3, .dims = {2, 3, 5, 77}, .offset = 9, .n_elements = 9},
+		{.layer = "scale", .index = 0, .n_dims = 0},
+		{.layer = "encoder", .index = 2, .n_dims = 1, .dims = {16}},
+	};
+	static const int64_t offsets[] = {0, 32, 48}, n_elements[] = {30, 1, 16};
+	ftmpi_layout *layout = NULL;
+
+	(void)state;
+	assert_ok(ftmpi_layout_create(params, 3, &layout));
+	assert_int_equal(layout->n_params, 3);
+	assert_int_equal(layout->n_elements, 64);
+	assert_int_equal(layout->n_trainable, 47);
+	for (int i = 0; i < 3; i++) {
+		assert_string_equal(layout->params[i].layer, params[i].layer);
+		assert_int_equal(layout->params[i].index, params[i].index);
+		assert_int_equal(layout->params[i].n_dims, params[i].n_dims);
+		assert_memory_equal(layout->params[i].dims, params[i].dims, (size_t)params[i].n_dims * sizeof(int64_t));
+		assert_int_equal(layout->params[i].offset, offsets[i]);
+		assert_int_equal(layout->params[i].n_elements, n_elements[i]);
+	}
+	assert_int_equal(layout->params[0].dims[3], 0);
+	ftmpi_layout_destroy(&layout);
+	assert_null(layout);
+	ftmpi_layout_destroy(&layout);
+}
+
+static void test_own_layout_refused(void **state)
+{
+	static const struct {
+		int n_params;
+		ftmpi_param params[2];
+		const char *text;
+	} cases[] = {
+		{0, {{.layer = "a"}}, "a layout of 0 parameters"},
+		{-1, {{.layer = "a"}}, "a layout of -1 parameters"},
+		{2, {{.layer = "a"}, {.layer = ""}}, "parameter 1: the name of its layer must have 1 to 47 bytes"},
+		{1,
+		 {{.layer = {'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a',
+			     'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a',
+			     'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a'}}},
+		 "parameter 0: the name of its layer must have 1 to 47 bytes"},
+		{1, {{.layer = "a", .index = -1}}, "parameter a/-1: the index must be at least 0"},
+		{2, {{.layer = "a", .index = 1}, {.layer = "a", .index = 1}}, "parameter a/1 is there twice"},
+		{1, {{.layer = "a", .n_dims = -1}}, "parameter a/0 has -1 dimensions; it can have 0 to 4"},
+		{1, {{.layer = "a", .n_dims = 5}}, "parameter a/0 has 5 dimensions"},
+		{1, {{.layer = "a", .n_dims = 2, .dims = {3}}}, "parameter a/0: dimension 1 is 0"},
+		{1, {{.layer = "a", .n_dims = 1, .dims = {-3}}}, "parameter a/0: dimension 0 is -3"},
+		{1, {{.layer = "a", .n_dims = 2, .dims = {INT64_MAX, 3}}}, "parameter a/0 does not fit in memory"},
+		{2,
+		 {{.layer = "a"}, {.layer = "b", .n_dims = 1, .dims = {INT64_MAX / 4}}},
+		 "parameter b/0: the parameters up to here do not fit in memory"},
+		{2,
+		 {{.layer = "a"}, {.layer = "b", .n_dims = 1, .dims = {INT64_MAX}}},
+		 "parameter b/0: the parameters up to here do not fit in memory"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		ftmpi_layout *layout = NULL;
+
+		ftmpi_error_clear();
+		assert_fails(ftmpi_layout_create(cases[i].params, cases[i].n_params, &layout), FTMPI_ERR_USAGE,
+			     cases[i].text);
+		assert_null(layout);
+	}
+}
+
 static void test_unique_names(void **state)
 {
 	const int64_t dim = 3;
@@ -97,7 +168,7 @@ static void test_refused(void **state)
 		 2,
 		 {INT_MAX},
 		 {DENSE_LAYER(INT_MAX, FTMPI_RELU), DENSE_LAYER(2, FTMPI_RELU)},
-		 "layer 0 (dense): the parameters up to here do not fit in memory"},
+		 "parameter dense/0: the parameters up to here do not fit in memory"},
 	};
 
 	(void)state;
@@ -298,10 +369,16 @@ static void test_golden_training(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_layout),           cmocka_unit_test(test_unique_names),
-		cmocka_unit_test(test_refused),          cmocka_unit_test(test_workspace),
-		cmocka_unit_test(test_init_params),      cmocka_unit_test(test_activation_names),
-		cmocka_unit_test(test_blas_description), cmocka_unit_test(test_golden_training),
+		cmocka_unit_test(test_layout),
+		cmocka_unit_test(test_own_layout),
+		cmocka_unit_test(test_own_layout_refused),
+		cmocka_unit_test(test_unique_names),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_workspace),
+		cmocka_unit_test(test_init_params),
+		cmocka_unit_test(test_activation_names),
+		cmocka_unit_test(test_blas_description),
+		cmocka_unit_test(test_golden_training),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
