@@ -222,11 +222,11 @@ static const char *owners_of(const struct row *row)
 	} owners[] = {
 		{"momentum", "sgd|rmsprop"},
 		{"nesterov", "sgd"},
-		{"beta-1", "adam|adamw"},
-		{"beta-2", "adam|adamw"},
+		{"beta-1", "adam|adamw|nadam|lion"},
+		{"beta-2", "adam|adamw|nadam|lion"},
 		{"rho", "rmsprop"},
 		{"centered", "rmsprop"},
-		{"epsilon", "adam|adamw|rmsprop|adagrad"},
+		{"epsilon", "adam|adamw|rmsprop|adagrad|nadam"},
 		{"initial-accumulator", "adagrad"},
 	};
 

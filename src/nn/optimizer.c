@@ -10,9 +10,15 @@
 #include <string.h>
 
 static const char *const names[] = {
-#define FTMPI_OPTIMIZER_NAME(id, name) [FTMPI_##id] = name,
+#define FTMPI_OPTIMIZER_NAME(id, name, class_name) [FTMPI_##id] = name,
 	FTMPI_OPTIMIZER_LIST(FTMPI_OPTIMIZER_NAME)
 #undef FTMPI_OPTIMIZER_NAME
+};
+
+static const char *const classes[] = {
+#define FTMPI_OPTIMIZER_CLASS(id, name, class_name) [FTMPI_##id] = class_name,
+	FTMPI_OPTIMIZER_LIST(FTMPI_OPTIMIZER_CLASS)
+#undef FTMPI_OPTIMIZER_CLASS
 };
 
 enum { N_NAMES = sizeof names / sizeof names[0] };
@@ -20,6 +26,11 @@ enum { N_NAMES = sizeof names / sizeof names[0] };
 const char *ftmpi_optimizer_name(ftmpi_optimizer_kind kind)
 {
 	return (size_t)kind < N_NAMES ? names[kind] : "unknown";
+}
+
+const char *ftmpi_optimizer_class(ftmpi_optimizer_kind kind)
+{
+	return (size_t)kind < N_NAMES ? classes[kind] : "unknown";
 }
 
 ftmpi_status ftmpi_optimizer_parse(const char *name, ftmpi_optimizer_kind *out)
@@ -30,7 +41,7 @@ ftmpi_status ftmpi_optimizer_parse(const char *name, ftmpi_optimizer_kind *out)
 			return FTMPI_OK;
 		}
 	}
-#define FTMPI_OPTIMIZER_TEXT(id, text) " " text
+#define FTMPI_OPTIMIZER_TEXT(id, text, class_name) " " text
 	return ftmpi_error_set(FTMPI_ERR_USAGE, __FILE__, __LINE__, "unknown optimizer '%s'; known are:%s", name,
 			       FTMPI_OPTIMIZER_LIST(FTMPI_OPTIMIZER_TEXT));
 #undef FTMPI_OPTIMIZER_TEXT
@@ -42,7 +53,7 @@ void ftmpi_optimizer_init(ftmpi_optimizer *optimizer, ftmpi_optimizer_kind kind)
 		.kind = kind,
 		.learning_rate = kind == FTMPI_SGD ? 0.01 : 0.001,
 		.beta_1 = 0.9,
-		.beta_2 = 0.999,
+		.beta_2 = kind == FTMPI_LION ? 0.99 : 0.999,
 		.rho = 0.9,
 		.epsilon = 1e-7,
 		.initial_accumulator = 0.1,
@@ -50,9 +61,10 @@ void ftmpi_optimizer_init(ftmpi_optimizer *optimizer, ftmpi_optimizer_kind kind)
 	};
 }
 
-static bool is_adam(ftmpi_optimizer_kind kind)
+/* First and second moment, side by side in Keras's list. */
+static bool has_moments(ftmpi_optimizer_kind kind)
 {
-	return kind == FTMPI_ADAM || kind == FTMPI_ADAMW;
+	return kind == FTMPI_ADAM || kind == FTMPI_ADAMW || kind == FTMPI_NADAM;
 }
 
 static bool has_momentum(const ftmpi_optimizer *o)
@@ -93,20 +105,21 @@ ftmpi_status ftmpi_optimizer_check(const ftmpi_optimizer *optimizer)
 {
 	ftmpi_status status = FTMPI_OK;
 	const ftmpi_optimizer *o = optimizer;
-	const bool is_sgd = o->kind == FTMPI_SGD, is_rmsprop = o->kind == FTMPI_RMSPROP;
+	const bool is_sgd = o->kind == FTMPI_SGD, is_rmsprop = o->kind == FTMPI_RMSPROP,
+		   is_lion = o->kind == FTMPI_LION;
 
 	if ((size_t)o->kind >= N_NAMES)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "optimizer kind %d is unknown; use a value of ftmpi_optimizer_kind",
 			   (int)o->kind);
 	FTMPI_TRY(check_field(o, "learning_rate", o->learning_rate, POSITIVE));
 	FTMPI_TRY(check_field(o, "weight_decay", o->weight_decay, NOT_NEGATIVE));
-	if (!is_sgd)
+	if (!is_sgd && !is_lion)
 		FTMPI_TRY(check_field(o, "epsilon", o->epsilon, POSITIVE));
 	if (is_sgd || is_rmsprop)
 		FTMPI_TRY(check_field(o, "momentum", o->momentum, FRACTION));
 	if (is_sgd && o->nesterov && o->momentum <= 0)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "optimizer sgd: nesterov has no effect without momentum; set momentum too");
-	if (is_adam(o->kind)) {
+	if (has_moments(o->kind) || is_lion) {
 		FTMPI_TRY(check_field(o, "beta_1", o->beta_1, FRACTION));
 		FTMPI_TRY(check_field(o, "beta_2", o->beta_2, FRACTION));
 	}
@@ -128,8 +141,12 @@ static int list_slots(const ftmpi_optimizer *o, const char *slots[FTMPI_MAX_SLOT
 		break;
 	case FTMPI_ADAM:
 	case FTMPI_ADAMW:
+	case FTMPI_NADAM:
 		slots[n++] = "momentum";
 		slots[n++] = "velocity";
+		break;
+	case FTMPI_LION:
+		slots[n++] = "momentum";
 		break;
 	case FTMPI_RMSPROP:
 		slots[n++] = "velocity";
@@ -173,7 +190,7 @@ void ftmpi_optimizer_keras_entry(const ftmpi_optimizer *optimizer, int n_params,
 	const int n_slots = ftmpi_optimizer_n_slots(optimizer);
 
 	assert(k >= 0 && k < n_slots * n_params);
-	if (is_adam(optimizer->kind)) {
+	if (has_moments(optimizer->kind)) {
 		*slot = k % n_slots;
 		*param = k / n_slots;
 	} else {

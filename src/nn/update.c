@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Optimizer updates: one pass over a slice of the arena, elementwise, in float32.
  *
- * What depends on the step alone (the bias corrections of Adam) is computed once, in double, and rounded once; the powers
- * are those of β as a float32, which is what Keras raises. Weight decay is part of
+ * What depends on the step alone (the bias corrections of Adam and Nadam) is computed once, in double, and rounded once; what is
+ * raised to a power is rounded to float32 first, as Keras has it. Weight decay is part of
  * every update; without it its factor is 0. An element whose weight, gradient and slots are 0 stays 0 (an accumulator keeps its
  * initial value), so the gaps of the arena need no exception.
  *
@@ -17,8 +17,11 @@ struct factors {
 	float decay; /* weight_decay·lr */
 	float rate;  /* lr; Adam: lr·√(1 − β₂ᵗ)/(1 − β₁ᵗ) */
 	float momentum, epsilon;
-	float gain_1, gain_2; /* Adam: 1 − β₁, 1 − β₂; RMSprop: 1 − ρ in gain_2 */
+	float gain_1, gain_2; /* 1 − β₁, 1 − β₂; RMSprop: 1 − ρ in gain_2 */
 	float rho;
+	float beta_1, beta_2;      /* Lion */
+	float share_m, share_g;    /* Nadam: of momentum and gradient in a step */
+	float velocity_correction; /* Nadam: 1/(1 − β₂ᵗ) */
 };
 
 /* w = w − w·decay;  w −= lr·g */
@@ -125,8 +128,85 @@ FTMPI_KERNEL static void adagrad(int64_t n, struct factors f, float *restrict w,
 	}
 }
 
+/* w = w − w·decay;  m and v as Adam's;  w −= lr·(share_m·m + share_g·g)/(√(v·correction) + ε)  (Dozat 2016) */
+FTMPI_KERNEL static void nadam(int64_t n, struct factors f, float *restrict w, const float *restrict g,
+			       float *restrict m, float *restrict v)
+{
+	for (int64_t i = 0; i < n; i++) {
+		float step;
+
+		m[i] += (g[i] - m[i]) * f.gain_1;
+		v[i] += (g[i] * g[i] - v[i]) * f.gain_2;
+		step = f.rate * (f.share_m * m[i] + f.share_g * g[i]);
+		w[i] = (w[i] - w[i] * f.decay) - step / (sqrtf(v[i] * f.velocity_correction) + f.epsilon);
+	}
+}
+
+/* w = w − w·decay;  w −= lr·sign(β₁m + (1 − β₁)·g);  m = β₂m + (1 − β₂)·g  (Chen et al. 2023). The sign of a NaN is NaN. */
+FTMPI_KERNEL static void lion(int64_t n, struct factors f, float *restrict w, const float *restrict g,
+			      float *restrict m)
+{
+	for (int64_t i = 0; i < n; i++) {
+		const float direction = f.beta_1 * m[i] + f.gain_1 * g[i];
+		const float sign = direction > 0.0F ? 1.0F : (direction < 0.0F ? -1.0F : direction);
+
+		w[i] = (w[i] - w[i] * f.decay) - f.rate * sign;
+		m[i] = f.beta_2 * m[i] + f.gain_2 * g[i];
+	}
+}
+
+/* x, rounded to float32. Through memory, since gcc 12 leaves the rounding out where it makes one vector operation of two of them. */
+static double as_float32(double x)
+{
+	const volatile float rounded = (float)x;
+
+	return (double)rounded;
+}
+
+static const double nadam_decay = (double)0.96F;
+
+/* β₁ⁿ·∏(1 − 0.96ᵗ/2), t = 1 … n. The factors are 1 from t = 900 or so on. */
+static double u_product(const ftmpi_optimizer *o, int64_t n)
+{
+	double product = pow(as_float32(o->beta_1), (double)n), power = 1.0, factor = 0.0;
+
+	for (int64_t t = 1; t <= n && factor < 1.0; t++) {
+		power *= nadam_decay;
+		factor = 1.0 - 0.5 * power;
+		product *= factor;
+	}
+	return product;
+}
+
+float ftmpi_optimizer_u_product(const ftmpi_optimizer *optimizer, int64_t iteration)
+{
+	return (float)u_product(optimizer, iteration);
+}
+
+/* Keras has β as a float32 in these two, so the gains are differences of float32. */
+static void set_betas(const ftmpi_optimizer *o, struct factors *f)
+{
+	f->beta_1 = (float)o->beta_1;
+	f->beta_2 = (float)o->beta_2;
+	f->gain_1 = 1.0F - f->beta_1;
+	f->gain_2 = 1.0F - f->beta_2;
+}
+
+static void set_nadam(const ftmpi_optimizer *o, double t, struct factors *f)
+{
+	const double beta_1 = as_float32(o->beta_1), beta_2 = as_float32(o->beta_2);
+	const double u_now = beta_1 * (1.0 - 0.5 * pow(nadam_decay, t));
+	const double u_next = beta_1 * (1.0 - 0.5 * pow(nadam_decay, t + 1.0));
+	const double product = u_product(o, (int64_t)t);
+
+	f->share_m = (float)(u_next / (1.0 - product * u_next));
+	f->share_g = (float)((1.0 - u_now) / (1.0 - product));
+	f->velocity_correction = (float)(1.0 / (1.0 - pow(beta_2, t)));
+}
+
 static struct factors factors_of(const ftmpi_optimizer *o, int64_t iteration)
 {
+	const double t = (double)iteration + 1.0;
 	struct factors f = {
 		.decay = (float)(o->weight_decay * o->learning_rate),
 		.rate = (float)o->learning_rate,
@@ -137,13 +217,15 @@ static struct factors factors_of(const ftmpi_optimizer *o, int64_t iteration)
 	};
 
 	if (o->kind == FTMPI_ADAM || o->kind == FTMPI_ADAMW) {
-		const double t = (double)iteration + 1.0;
-
 		f.gain_1 = (float)(1.0 - o->beta_1);
 		f.gain_2 = (float)(1.0 - o->beta_2);
-		f.rate = (float)(o->learning_rate * sqrt(1.0 - pow((double)(float)o->beta_2, t)) /
-				 (1.0 - pow((double)(float)o->beta_1, t)));
+		f.rate = (float)(o->learning_rate * sqrt(1.0 - pow(as_float32(o->beta_2), t)) /
+				 (1.0 - pow(as_float32(o->beta_1), t)));
 	}
+	if (o->kind == FTMPI_NADAM || o->kind == FTMPI_LION)
+		set_betas(o, &f);
+	if (o->kind == FTMPI_NADAM)
+		set_nadam(o, t, &f);
 	return f;
 }
 
@@ -201,6 +283,12 @@ void ftmpi_optimizer_apply(const ftmpi_optimizer *optimizer, int64_t iteration, 
 		break;
 	case FTMPI_ADAGRAD:
 		adagrad(a.n, f, a.w, a.g, slot(&a, 0));
+		break;
+	case FTMPI_NADAM:
+		nadam(a.n, f, a.w, a.g, slot(&a, 0), slot(&a, 1));
+		break;
+	case FTMPI_LION:
+		lion(a.n, f, a.w, a.g, slot(&a, 0));
 		break;
 	}
 }

@@ -131,6 +131,10 @@ static ftmpi_status register_optimizer(ftmpi_trainer *t)
 		FTMPI_TRY(ftmpi_registry_add(t->registry, path, FTMPI_F32, p->n_dims, p->dims,
 					     t->state.slots[slot] + p->offset, FTMPI_STATE));
 	}
+	if (t->optimizer.kind == FTMPI_NADAM) {
+		(void)snprintf(path, sizeof path, "optimizer/vars/%d", n_entries + 2);
+		FTMPI_TRY(ftmpi_registry_add_scalar(t->registry, path, FTMPI_F32, &t->state.u_product, FTMPI_STATE));
+	}
 done:
 	return status;
 }
@@ -336,6 +340,7 @@ ftmpi_status ftmpi__gather_slots(ftmpi_trainer *t)
 
 	for (int i = 0; i < ftmpi_optimizer_n_slots(&t->optimizer); i++)
 		FTMPI_TRY(ftmpi_exchange_gather(t->exchange, t->state.slots[i]));
+	t->state.u_product = ftmpi_optimizer_u_product(&t->optimizer, t->state.step);
 done:
 	return status;
 }

@@ -33,6 +33,7 @@ struct ftmpi__state {
 	uint64_t seed;
 	int64_t n_workers;
 	float learning_rate;
+	float u_product; /* Nadam's: for the file alone, set when a rank's part of the slots is made whole */
 	double sums[FTMPI__N_SUMS];
 	ftmpi_buffer history[FTMPI__N_HISTORY]; /* float64, one number an epoch */
 };

@@ -3,7 +3,7 @@
 """usage: layout.py FILE SLOTS: a checkpoint of the network 64-16-8-10 is laid out as Keras lays out model.save_weights().
 
 SLOTS: how the optimizer's slots follow iteration and learning rate: "N" all of the first slot, then all of the second …;
-"Nx" the N slots of a variable side by side."""
+"Nx" the N slots of a variable side by side; "NxS" S scalars after them."""
 
 import sys
 
@@ -44,7 +44,9 @@ with open(path, "rb") as raw:
 assert start[:8] == b"\x89HDF\r\n\x1a\n", start
 assert start[8] == 3, f"superblock version {start[8]}"
 
-slot_shapes = [s for s in SHAPES for _ in range(int(slots[:-1]))] if slots.endswith("x") else SHAPES * int(slots)
+n_slots, side_by_side, n_scalars = slots.partition("x")
+slot_shapes = [s for s in SHAPES for _ in range(int(n_slots))] if side_by_side else SHAPES * int(n_slots)
+slot_shapes += [()] * int(n_scalars or 0)
 with h5py.File(path) as file:
     assert set(file) == {"vars", "layers", "optimizer", "ftmpi"}, list(file)
     check_vars(file["vars"], "sequential", [])

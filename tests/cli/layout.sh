@@ -25,6 +25,8 @@ check_layout rmsprop-momentum 2 --momentum 0.9
 check_layout rmsprop-centered 2 --centered
 check_layout rmsprop-both 3 --centered --momentum 0.9
 check_layout adagrad 1
+check_layout nadam 2x1
+check_layout lion 1
 
 run_command h5dump -H adam/ckpt-7.weights.h5
 expect_success

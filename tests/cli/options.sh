@@ -81,7 +81,7 @@ bad "beta" --beta-1 0.99999999
 bad "epsilon" --epsilon 1e-50
 
 # Choices, flags, texts.
-bad "--optimizer: 'SGD' is none of sgd|adam|adamw|rmsprop|adagrad" --optimizer SGD
+bad "--optimizer: 'SGD' is none of sgd|adam|adamw|rmsprop|adagrad|nadam|lion" --optimizer SGD
 for option in optimizer=adam\|adamw activation=relu\|sigmoid loss-reduction=mean\|sum progress=bar\|lines; do
 	bad "--${option%=*}: '${option#*=}' is none of" "--$option"
 done
@@ -114,11 +114,12 @@ bad "--save-checkpoints-steps and --save-checkpoints-epochs cannot both be given
 bad "--save-checkpoints-secs and --save-checkpoints-epochs cannot both be given" --save-checkpoints-secs 5 --save-checkpoints-epochs 1
 bad "--momentum means nothing to --optimizer adam (sgd|rmsprop)" --momentum 0.9
 bad "--nesterov means nothing to --optimizer adam (sgd)" --nesterov
-bad "--beta-1 means nothing to --optimizer sgd (adam|adamw)" --optimizer sgd --beta-1 0.5
+bad "--beta-1 means nothing to --optimizer sgd (adam|adamw|nadam|lion)" --optimizer sgd --beta-1 0.5
 bad "--beta-2 means nothing to --optimizer adagrad" --beta-2 0.5 --optimizer adagrad
 bad "--rho means nothing to --optimizer adamw (rmsprop)" --optimizer adamw --rho 0.5
 bad "--centered means nothing to --optimizer adagrad (rmsprop)" --optimizer adagrad --centered
-bad "--epsilon means nothing to --optimizer sgd (adam|adamw|rmsprop|adagrad)" --optimizer sgd --epsilon 1e-3
+bad "--epsilon means nothing to --optimizer sgd (adam|adamw|rmsprop|adagrad|nadam)" --optimizer sgd --epsilon 1e-3
+bad "--epsilon means nothing to --optimizer lion" --optimizer lion --epsilon 1e-3
 bad "--initial-accumulator means nothing to --optimizer sgd (adagrad)" --optimizer sgd --initial-accumulator 0.1
 bad "--nesterov needs --momentum above 0" --optimizer sgd --nesterov
 bad "--nesterov needs --momentum above 0" --optimizer sgd --nesterov --momentum 0

@@ -42,13 +42,20 @@ class Optimizer:
             "learning-rate", "momentum", "beta-1", "beta-2", "rho", "epsilon", "weight-decay", "initial-accumulator"))
         self.nesterov, self.centered = (options.get(name) == "true" for name in ("nesterov", "centered"))
         names = {"sgd": ["m"] if self.mu > 0 else [], "adam": ["m", "v"], "adamw": ["m", "v"], "adagrad": ["acc"],
+                 "nadam": ["m", "v"], "lion": ["m"],
                  "rmsprop": ["v"] + (["m"] if self.mu > 0 else []) + (["a"] if self.centered else [])}[self.kind]
         first = first if self.kind == "adagrad" else 0.0
         self.slots = {name: [np.full(p.shape, first) for p in params] for name in names}
-        self.iteration = 0
+        self.iteration, self.u_product = 0, 1.0
+        if self.kind in ("nadam", "lion"):  # here Keras has them in single precision
+            self.b1, self.b2 = (float(np.float32(beta)) for beta in (self.b1, self.b2))
+
+    def u(self, t):
+        return self.b1 * (1 - float(np.float32(0.96)) ** t / 2)
 
     def apply(self, params, grads):
         self.iteration += 1
+        self.u_product *= self.u(self.iteration)
         for i, g in enumerate(grads):
             params[i] -= params[i] * self.wd * self.lr
             params[i] -= self.step({name: arrays[i] for name, arrays in self.slots.items()}, g)
@@ -66,6 +73,17 @@ class Optimizer:
             slot["v"] += (g * g - slot["v"]) * (1 - self.b2)
             rate = self.lr * np.sqrt(1 - self.b2**t) / (1 - self.b1**t)
             return rate * slot["m"] / (np.sqrt(slot["v"]) + self.eps)
+        if self.kind == "nadam":
+            t = self.iteration
+            slot["m"] += (g - slot["m"]) * (1 - self.b1)
+            slot["v"] += (g * g - slot["v"]) * (1 - self.b2)
+            step = self.u(t + 1) * slot["m"] / (1 - self.u_product * self.u(t + 1))
+            step += (1 - self.u(t)) * g / (1 - self.u_product)
+            return self.lr * step / (np.sqrt(slot["v"] / (1 - self.b2**t)) + self.eps)
+        if self.kind == "lion":
+            step = self.lr * np.sign(self.b1 * slot["m"] + (1 - self.b1) * g)
+            slot["m"] += (g - slot["m"]) * (1 - self.b2)
+            return step
         if self.kind == "adagrad":
             slot["acc"] += g * g
             return self.lr * g / np.sqrt(slot["acc"] + self.eps)
@@ -83,8 +101,9 @@ class Optimizer:
 
     def in_file_order(self):
         arrays = list(self.slots.values())
-        if self.kind in ("adam", "adamw"):
-            return [a[i] for i in range(len(arrays[0])) for a in arrays]
+        if self.kind in ("adam", "adamw", "nadam"):
+            scalars = [np.array(self.u_product)] if self.kind == "nadam" else []
+            return [a[i] for i in range(len(arrays[0])) for a in arrays] + scalars
         return [p for a in arrays for p in a]
 
 

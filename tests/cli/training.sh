@@ -33,3 +33,6 @@ check_training 1 nesterov --optimizer sgd --learning-rate 0.05 --momentum 0.9 --
 check_training 1 rmsprop --optimizer rmsprop --rho 0.8
 check_training 1 rmsprop_both --optimizer rmsprop --momentum 0.9 --centered
 check_training 1 adagrad --optimizer adagrad --learning-rate 0.05 --initial-accumulator 0.2
+check_training 1 nadam --optimizer nadam --learning-rate 0.01
+check_training 3 nadam_betas --optimizer nadam --learning-rate 0.01 --beta-1 0.7 --beta-2 0.9 --epsilon 1e-3 --weight-decay 0.1
+check_training 1 lion --optimizer lion --weight-decay 0.1 --activation tanh

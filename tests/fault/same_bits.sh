@@ -13,6 +13,8 @@ adam) options=(--optimizer adam --beta-1 0.8) ;;
 adamw) options=(--optimizer adamw) ;;
 rmsprop) options=(--optimizer rmsprop --momentum 0.5 --centered) ;;
 adagrad) options=(--optimizer adagrad --learning-rate 0.05) ;;
+nadam) options=(--optimizer nadam --beta-1 0.8) ;;
+lion) options=(--optimizer lion --weight-decay 0.01) ;;
 sum) options=(--loss-reduction sum --no-shuffle --learning-rate 0.0001) ;;
 workers3) options=(--logical-workers 3) nps=(1 2 3) ;;
 workers5) options=(--logical-workers 5) nps=(1 2 3 5) ;;
