@@ -35,7 +35,7 @@ FTMPI_API ftmpi_status ftmpi_optimizer_parse(const char *name, ftmpi_optimizer_k
 /** Hyperparameters; those that a kind does not have are ignored. */
 typedef struct ftmpi_optimizer {
 	ftmpi_optimizer_kind kind;
-	double learning_rate;       /**< > 0 */
+	double learning_rate;       /**< > 0; may change between updates */
 	double momentum;            /**< SGD, RMSprop: in [0, 1) */
 	bool nesterov;              /**< SGD, with momentum > 0 */
 	double beta_1, beta_2;      /**< Adam, AdamW, Nadam, Lion: in [0, 1) */
@@ -76,6 +76,8 @@ FTMPI_API float ftmpi_optimizer_u_product(const ftmpi_optimizer *optimizer, int6
 
 /**
  * Update elements [first, end) of an arena. Local, no allocation. Order: weight decay, update. Gaps stay zero.
+ * A learning rate that is saved, as Keras does, is a float32: whoever saves one passes that float32 from the first step on, for a relaunch to have
+ * the same bits.
  * @param iteration updates made before this one, from 0. @param params, grads, slots whole arenas.
  */
 FTMPI_API void ftmpi_optimizer_apply(const ftmpi_optimizer *optimizer, int64_t iteration, int64_t first, int64_t end,

@@ -268,6 +268,24 @@ static void test_lion_of_zero(void **state)
 	assert_true(run.w[0] == 2.0F && run.w[1] == 3.01F);
 }
 
+/* The learning rate of each update is the one that is set then, in the weight decay too. */
+static void test_learning_rate(void **state)
+{
+	const ftmpi_optimizer sgd = {.kind = FTMPI_SGD, .learning_rate = 0.5, .weight_decay = 0.25};
+	ftmpi_optimizer changed = sgd;
+	struct run run;
+
+	(void)state;
+	start(&sgd, &run);
+	run.w[0] = 8;
+	run.g[0] = 1;
+	ftmpi_optimizer_apply(&changed, 0, 0, 1, run.w, run.g, run.slot_list);
+	assert_true(run.w[0] == 8.0F - 1.0F - 0.5F);
+	changed.learning_rate = 0.25;
+	ftmpi_optimizer_apply(&changed, 1, 0, 1, run.w, run.g, run.slot_list);
+	assert_true(run.w[0] == 6.5F - 0.40625F - 0.25F);
+}
+
 static void test_slices(void **state)
 {
 	static const int cuts[] = {0, 1, 2, 5, 12, 29, 29, 64, 65, 99, 132, N};
@@ -515,6 +533,7 @@ int main(void)
 		cmocka_unit_test(test_u_product),
 		cmocka_unit_test(test_nadam_first_step),
 		cmocka_unit_test(test_lion_of_zero),
+		cmocka_unit_test(test_learning_rate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
