@@ -2,7 +2,8 @@
 /* Checks and conversions that all sources share.
  *
  * Whatever the type in the file, a value passes through double and is rounded to float32 once, so that the same numbers
- * give the same bits from every format. What is kept has been checked: inputs finite after scaling, labels in range. */
+ * give the same bits from every format. What is kept has been checked: inputs finite after scaling, labels in range,
+ * other targets finite. */
 #include "data/convert.h"
 
 #include <math.h>
@@ -63,6 +64,29 @@ done:
 	return status;
 }
 
+ftmpi_status ftmpi__values_check(const char *name, const float *y, int64_t first, int64_t n, int64_t n_targets)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	for (int64_t i = 0; i < n; i++)
+		if (!isfinite(y[i]))
+			FTMPI_FAIL(FTMPI_ERR_DATA, "%s: target %lld of sample %lld is %g; targets must be finite", name,
+				   (long long)((first + i) % n_targets), (long long)((first + i) / n_targets),
+				   (double)y[i]);
+done:
+	return status;
+}
+
+ftmpi_status ftmpi__values_store(const char *name, const double *values, int64_t first, int64_t n,
+				 const ftmpi__sink *sink)
+{
+	float *const to = sink->values + first;
+
+	for (int64_t i = 0; i < n; i++)
+		to[i] = (float)values[i];
+	return ftmpi__values_check(name, to, first, n, sink->n_targets);
+}
+
 ftmpi__split_info ftmpi__info_of_array(int n_dims, const int64_t *dims, bool is_u8)
 {
 	ftmpi__split_info info = {.is_present = 1, .is_u8 = is_u8, .n_samples = dims[0], .n_dims = 1, .dims = {1}};
@@ -102,6 +126,9 @@ ftmpi_status ftmpi__info_check_same(const char *name, const ftmpi__split_info *i
 	if (info->is_u8 != other->is_u8)
 		FTMPI_FAIL(FTMPI_ERR_DATA, "%s: inputs are %s, but those of %s are not; store both alike", name,
 			   info->is_u8 ? "8-bit unsigned" : "not 8-bit unsigned", other_name);
+	if (info->n_targets != other->n_targets)
+		FTMPI_FAIL(FTMPI_ERR_DATA, "%s: samples have %lld targets, but those of %s have %lld", name,
+			   (long long)info->n_targets, other_name, (long long)other->n_targets);
 done:
 	return status;
 }

@@ -21,8 +21,18 @@ ftmpi_status ftmpi__inputs_check(const char *name, const float *x, int64_t first
 typedef ftmpi_status ftmpi__store_function(const char *name, const double *values, int64_t first, int64_t n,
 					   const ftmpi__sink *sink) FTMPI_CHECK_RESULT;
 
-/** Inputs: rounded to float32. Labels: those of samples first … first + n − 1. */
-ftmpi__store_function ftmpi__inputs_store, ftmpi__labels_store;
+/** Inputs and targets that are numbers: rounded to float32. Labels: those of samples first … first + n − 1. */
+ftmpi__store_function ftmpi__inputs_store, ftmpi__labels_store, ftmpi__values_store;
+
+/** How the targets of a sink are kept. */
+static inline ftmpi__store_function *ftmpi__targets_store(const ftmpi__sink *sink)
+{
+	return sink->labels != NULL ? ftmpi__labels_store : ftmpi__values_store;
+}
+
+/** Targets that are numbers must be finite. @param first index of y[0] in the whole array. */
+ftmpi_status ftmpi__values_check(const char *name, const float *y, int64_t first, int64_t n,
+				 int64_t n_targets) FTMPI_CHECK_RESULT;
 
 /** A label must be a whole number in 0 … n_classes − 1. */
 ftmpi_status ftmpi__label_check(const char *name, double value, int64_t sample, int64_t n_classes) FTMPI_CHECK_RESULT;
@@ -32,7 +42,7 @@ ftmpi_status ftmpi__label_check(const char *name, double value, int64_t sample, 
 ftmpi__split_info ftmpi__info_of_array(int n_dims, const int64_t *dims, bool is_u8);
 
 /**
- * Train and test inputs must fit one model: same shape and same storage, since the storage decides the scale.
+ * Train and test data must fit one model: same shape, same storage, since that decides the scale, and targets alike.
  * @param name, other_name of the arrays, for errors.
  */
 ftmpi_status ftmpi__info_check_same(const char *name, const ftmpi__split_info *info, const char *other_name,

@@ -15,13 +15,13 @@ void ftmpi_dataset_options_init(ftmpi_dataset_options *options)
 	*options = (ftmpi_dataset_options){.n_classes = 10, .input_scale = 0};
 }
 
-ftmpi_status ftmpi__dataset_check_options(const ftmpi_dataset_options *options)
+ftmpi_status ftmpi__dataset_check_options(const ftmpi_dataset_options *options, int64_t least_classes)
 {
 	ftmpi_status status = FTMPI_OK;
 
-	if (options->n_classes < 1 || options->n_classes > INT32_MAX)
-		FTMPI_FAIL(FTMPI_ERR_USAGE, "number of classes is %lld; it must be from 1 to %d",
-			   (long long)options->n_classes, INT32_MAX);
+	if (options->n_classes < least_classes || options->n_classes > INT32_MAX)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "number of classes is %lld; it must be from %lld to %d",
+			   (long long)options->n_classes, (long long)least_classes, INT32_MAX);
 	if (!isfinite(options->input_scale) || options->input_scale < 0)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "input scale is %g; it must be finite and above 0, or 0 for the type's own",
 			   options->input_scale);
@@ -69,13 +69,19 @@ static size_t input_bytes(const ftmpi_dataset *dataset)
 ftmpi_status ftmpi__dataset_hash(const ftmpi_dataset *dataset, ftmpi_digest *out)
 {
 	ftmpi_status status = FTMPI_OK;
+	const size_t n = (size_t)dataset->info.n_samples, n_targets = (size_t)dataset->info.n_targets;
 	ftmpi_hasher *hasher = NULL;
 
 	FTMPI_TRY(ftmpi_hasher_create(&hasher));
-	ftmpi_hasher_update(hasher, &dataset->info, sizeof dataset->info);
+	ftmpi_hasher_update(hasher, &dataset->info, offsetof(ftmpi__split_info, n_targets));
 	ftmpi_hasher_update(hasher, &dataset->scale, sizeof dataset->scale);
 	ftmpi_hasher_update(hasher, dataset->inputs, input_bytes(dataset));
-	ftmpi_hasher_update(hasher, dataset->labels, (size_t)dataset->info.n_samples * sizeof *dataset->labels);
+	if (n_targets == 0) {
+		ftmpi_hasher_update(hasher, dataset->labels, n * sizeof *dataset->labels);
+	} else {
+		ftmpi_hasher_update(hasher, &dataset->info.n_targets, sizeof dataset->info.n_targets);
+		ftmpi_hasher_update(hasher, dataset->values, n * n_targets * sizeof *dataset->values);
+	}
 	*out = ftmpi_hasher_digest(hasher);
 done:
 	ftmpi_hasher_destroy(&hasher);
@@ -103,23 +109,68 @@ done:
 	return status;
 }
 
+static const char memory_name[] = "data in memory";
+
+/* A data set of the program's inputs, without targets and digest. */
+static ftmpi_status create_from_memory(const ftmpi__split_info *info, const ftmpi_dataset_options *options,
+				       const float *x, ftmpi_dataset **out)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_dataset *dataset = NULL;
+
+	FTMPI_TRY(ftmpi__dataset_create(info, options, &dataset));
+	FTMPI_TRY(ftmpi__inputs_check(memory_name, x, 0, info->n_samples * dataset->n_features, dataset->n_features,
+				      dataset->scale));
+	dataset->inputs = x;
+	*out = dataset;
+	dataset = NULL;
+done:
+	ftmpi_dataset_destroy(&dataset);
+	return status;
+}
+
 ftmpi_status ftmpi_dataset_from_memory(const float *x, const int32_t *y, int64_t n_samples, int n_dims,
 				       const int64_t *dims, const ftmpi_dataset_options *options, ftmpi_dataset **out)
 {
-	static const char name[] = "data in memory";
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_dataset *dataset = NULL;
 	ftmpi__split_info info = {0};
 
-	FTMPI_TRY(ftmpi__dataset_check_options(options));
+	FTMPI_TRY(ftmpi__dataset_check_options(options, 1));
 	FTMPI_TRY(info_from_memory(n_samples, n_dims, dims, &info));
-	FTMPI_TRY(ftmpi__dataset_create(&info, options, &dataset));
-	FTMPI_TRY(
-		ftmpi__inputs_check(name, x, 0, n_samples * dataset->n_features, dataset->n_features, dataset->scale));
+	FTMPI_TRY(create_from_memory(&info, options, x, &dataset));
 	for (int64_t i = 0; i < n_samples; i++)
-		FTMPI_TRY(ftmpi__label_check(name, y[i], i, options->n_classes));
-	dataset->inputs = x;
+		FTMPI_TRY(ftmpi__label_check(memory_name, y[i], i, options->n_classes));
 	dataset->labels = y;
+	FTMPI_TRY(ftmpi__dataset_hash(dataset, &dataset->digest));
+	*out = dataset;
+	dataset = NULL;
+done:
+	ftmpi_dataset_destroy(&dataset);
+	return status;
+}
+
+ftmpi_status ftmpi_dataset_from_memory_values(const float *x, const float *y, int64_t n_samples, int64_t n_targets,
+					      int n_dims, const int64_t *dims, const ftmpi_dataset_options *options,
+					      ftmpi_dataset **out)
+{
+	ftmpi_status status = FTMPI_OK;
+	const ftmpi_dataset_options no_classes = {.input_scale = options->input_scale};
+	ftmpi_dataset *dataset = NULL;
+	ftmpi__split_info info = {0};
+	int64_t n_values = 0;
+
+	FTMPI_TRY(ftmpi__dataset_check_options(&no_classes, 0));
+	FTMPI_TRY(info_from_memory(n_samples, n_dims, dims, &info));
+	if (n_targets < 1 ||
+	    !ftmpi__count_elements(2, (int64_t[]){n_samples, n_targets}, sizeof(float), INT64_MAX, &n_values))
+		FTMPI_FAIL(FTMPI_ERR_USAGE,
+			   "%lld targets of a sample: there must be at least 1, and all must fit in memory",
+			   (long long)n_targets);
+	info.n_targets = n_targets;
+	FTMPI_TRY(create_from_memory(&info, &no_classes, x, &dataset));
+	FTMPI_TRY(ftmpi__values_check(memory_name, y, 0, n_values, n_targets));
+	dataset->values = y;
 	FTMPI_TRY(ftmpi__dataset_hash(dataset, &dataset->digest));
 	*out = dataset;
 	dataset = NULL;
@@ -136,6 +187,11 @@ int64_t ftmpi_dataset_n_samples(const ftmpi_dataset *dataset)
 int64_t ftmpi_dataset_n_features(const ftmpi_dataset *dataset)
 {
 	return dataset->n_features;
+}
+
+int64_t ftmpi_dataset_n_targets(const ftmpi_dataset *dataset)
+{
+	return dataset->info.n_targets;
 }
 
 int ftmpi_dataset_shape(const ftmpi_dataset *dataset, const int64_t **dims)
@@ -177,6 +233,7 @@ static void copy_u8(const ftmpi_dataset *dataset, int64_t sample, float *restric
 
 void ftmpi_dataset_gather(const ftmpi_dataset *dataset, const int64_t *samples, int64_t n, float *x, int32_t *y)
 {
+	assert(y == NULL || dataset->labels != NULL);
 	for (int64_t i = 0; i < n; i++) {
 		assert(samples[i] >= 0 && samples[i] < dataset->info.n_samples);
 		if (x != NULL && dataset->info.is_u8)
@@ -185,5 +242,16 @@ void ftmpi_dataset_gather(const ftmpi_dataset *dataset, const int64_t *samples, 
 			copy_float(dataset, samples[i], x + i * dataset->n_features);
 		if (y != NULL)
 			y[i] = dataset->labels[samples[i]];
+	}
+}
+
+void ftmpi_dataset_gather_values(const ftmpi_dataset *dataset, const int64_t *samples, int64_t n, float *y)
+{
+	const int64_t n_targets = dataset->info.n_targets;
+
+	assert(dataset->values != NULL);
+	for (int64_t i = 0; i < n; i++) {
+		assert(samples[i] >= 0 && samples[i] < dataset->info.n_samples);
+		memcpy(y + i * n_targets, dataset->values + samples[i] * n_targets, (size_t)n_targets * sizeof *y);
 	}
 }

@@ -23,11 +23,12 @@ struct hdf5_split {
 	const char *path;
 	int64_t file_bytes;
 	hid_t file;
-	ftmpi__array inputs, labels;
+	ftmpi__array inputs, targets;
+	bool has_labels; /* else the targets are rows of numbers */
 };
 
 static const char *const input_names[] = {[FTMPI_TRAIN] = "x_train", [FTMPI_TEST] = "x_test"};
-static const char *const label_names[] = {[FTMPI_TRAIN] = "y_train", [FTMPI_TEST] = "y_test"};
+static const char *const target_names[] = {[FTMPI_TRAIN] = "y_train", [FTMPI_TEST] = "y_test"};
 
 bool ftmpi__hdf5_probe(const char *path)
 {
@@ -111,11 +112,11 @@ done:
 static ftmpi_status find_split(const struct hdf5_split *self, ftmpi_split split, bool *is_present)
 {
 	ftmpi_status status = FTMPI_OK;
-	const bool has_x = has(self, input_names[split]), has_y = has(self, label_names[split]);
+	const bool has_x = has(self, input_names[split]), has_y = has(self, target_names[split]);
 	bool has_train = true;
 
 	if (has_x != has_y)
-		FTMPI_TRY(fail_missing(self, has_x ? label_names[split] : input_names[split]));
+		FTMPI_TRY(fail_missing(self, has_x ? target_names[split] : input_names[split]));
 	if (!has_x && split == FTMPI_TEST)
 		FTMPI_TRY(find_split(self, FTMPI_TRAIN, &has_train));
 	if (!has_x && split == FTMPI_TRAIN)
@@ -125,38 +126,60 @@ done:
 	return status;
 }
 
-/* y [n] or [n, 1] */
-static ftmpi_status check_labels(const ftmpi__array *labels, const ftmpi__array *inputs)
+/* y [n] or [n, 1], of numbers [n, n_targets] */
+static ftmpi_status check_targets(const struct hdf5_split *self)
 {
 	ftmpi_status status = FTMPI_OK;
+	const ftmpi__array *targets = &self->targets, *inputs = &self->inputs;
 
-	if (labels->row_values != 1 || labels->n_dims > 2)
+	if (self->has_labels && (targets->row_values != 1 || targets->n_dims > 2))
 		FTMPI_FAIL(FTMPI_ERR_DATA,
 			   "%s: labels must have shape [n] or [n, 1]; this has %d dimensions and %lld values for each "
 			   "sample",
-			   labels->name, labels->n_dims, (long long)labels->row_values);
-	if (labels->dims[0] != inputs->dims[0])
-		FTMPI_FAIL(FTMPI_ERR_DATA, "%s: has %lld labels, but %s has %lld samples", labels->name,
-			   (long long)labels->dims[0], inputs->name, (long long)inputs->dims[0]);
+			   targets->name, targets->n_dims, (long long)targets->row_values);
+	if (targets->n_dims > 2)
+		FTMPI_FAIL(FTMPI_ERR_DATA, "%s: targets must have shape [n] or [n, n_targets]; this has %d dimensions",
+			   targets->name, targets->n_dims);
+	if (targets->dims[0] != inputs->dims[0])
+		FTMPI_FAIL(FTMPI_ERR_DATA, "%s: has %lld %s, but %s has %lld samples", targets->name,
+			   (long long)targets->dims[0], self->has_labels ? "labels" : "rows", inputs->name,
+			   (long long)inputs->dims[0]);
 done:
 	return status;
 }
 
-/* Where the other split is there too, its samples must have the same shape. */
-static ftmpi_status check_other(const struct hdf5_split *self, ftmpi_split split)
+static ftmpi__split_info info_of(const ftmpi__array *inputs)
+{
+	return ftmpi__info_of_array(inputs->n_dims, inputs->dims, inputs->is_u8);
+}
+
+/* Open one of the other split's arrays; its set stays invalid if it is not there. */
+static ftmpi_status open_other(const struct hdf5_split *self, const char *name, ftmpi__array *array)
+{
+	array->set = H5I_INVALID_HID;
+	return has(self, name) ? ftmpi__array_open(self->file, self->path, name, self->file_bytes, array) : FTMPI_OK;
+}
+
+/* Where the other split is there too, its samples must have the same shape, and as many numbers as targets. */
+static ftmpi_status check_other(const struct hdf5_split *self, ftmpi_split split, const ftmpi__split_info *info)
 {
 	ftmpi_status status = FTMPI_OK;
-	const char *name = input_names[split == FTMPI_TRAIN ? FTMPI_TEST : FTMPI_TRAIN];
-	const ftmpi__split_info info = ftmpi__info_of_array(self->inputs.n_dims, self->inputs.dims, self->inputs.is_u8);
+	const ftmpi_split other_split = split == FTMPI_TRAIN ? FTMPI_TEST : FTMPI_TRAIN;
 	ftmpi__split_info other_info;
-	ftmpi__array other = {.set = H5I_INVALID_HID};
+	ftmpi__array other = {.set = H5I_INVALID_HID}, other_targets = {.set = H5I_INVALID_HID};
 
-	if (!has(self, name))
+	FTMPI_TRY(open_other(self, input_names[other_split], &other));
+	if (other.set < 0)
 		goto done;
-	FTMPI_TRY(ftmpi__array_open(self->file, self->path, name, self->file_bytes, &other));
-	other_info = ftmpi__info_of_array(other.n_dims, other.dims, other.is_u8);
-	FTMPI_TRY(ftmpi__info_check_same(self->inputs.name, &info, other.name, &other_info));
+	other_info = info_of(&other);
+	other_info.n_targets = info->n_targets;
+	if (!self->has_labels)
+		FTMPI_TRY(open_other(self, target_names[other_split], &other_targets));
+	if (other_targets.set >= 0)
+		other_info.n_targets = other_targets.row_values;
+	FTMPI_TRY(ftmpi__info_check_same(self->inputs.name, info, other.name, &other_info));
 done:
+	ftmpi__array_close(&other_targets);
 	ftmpi__array_close(&other);
 	return status;
 }
@@ -168,45 +191,49 @@ static void hdf5_close(void *context)
 	if (self == NULL)
 		return;
 	ftmpi__array_close(&self->inputs);
-	ftmpi__array_close(&self->labels);
+	ftmpi__array_close(&self->targets);
 	if (self->file >= 0)
 		(void)H5Fclose(self->file);
 	ftmpi__hdf5_silence_end(&self->silence);
 	ftmpi_free(self);
 }
 
-static ftmpi_status create(const char *path, struct hdf5_split **out)
+static ftmpi_status create(const char *path, bool has_labels, struct hdf5_split **out)
 {
 	ftmpi_status status = FTMPI_OK;
 	struct hdf5_split *self;
 
 	FTMPI_TRY(FTMPI_ALLOC(1, &self));
 	self->path = path;
-	self->file = self->inputs.set = self->labels.set = H5I_INVALID_HID;
+	self->has_labels = has_labels;
+	self->file = self->inputs.set = self->targets.set = H5I_INVALID_HID;
 	ftmpi__hdf5_silence_begin(&self->silence);
 	*out = self;
 done:
 	return status;
 }
 
-static ftmpi_status hdf5_open(const char *path, ftmpi_split split, ftmpi__split_info *info, void **out)
+static ftmpi_status hdf5_open(const char *path, ftmpi_split split, bool has_labels, ftmpi__split_info *info, void **out)
 {
 	ftmpi_status status = FTMPI_OK;
+	ftmpi__split_info found = {0};
 	struct hdf5_split *self = NULL;
 	bool is_present = false;
 
-	FTMPI_TRY(create(path, &self));
+	FTMPI_TRY(create(path, has_labels, &self));
 	FTMPI_TRY(file_open(self));
 	FTMPI_TRY(find_split(self, split, &is_present));
 	if (!is_present) {
-		*info = (ftmpi__split_info){0};
+		*info = found;
 		goto done;
 	}
 	FTMPI_TRY(ftmpi__array_open(self->file, path, input_names[split], self->file_bytes, &self->inputs));
-	FTMPI_TRY(ftmpi__array_open(self->file, path, label_names[split], self->file_bytes, &self->labels));
-	FTMPI_TRY(check_labels(&self->labels, &self->inputs));
-	FTMPI_TRY(check_other(self, split));
-	*info = ftmpi__info_of_array(self->inputs.n_dims, self->inputs.dims, self->inputs.is_u8);
+	FTMPI_TRY(ftmpi__array_open(self->file, path, target_names[split], self->file_bytes, &self->targets));
+	FTMPI_TRY(check_targets(self));
+	found = info_of(&self->inputs);
+	found.n_targets = has_labels ? 0 : self->targets.row_values;
+	FTMPI_TRY(check_other(self, split, &found));
+	*info = found;
 	*out = self;
 	self = NULL;
 done:
@@ -261,7 +288,7 @@ static ftmpi_status hdf5_read(void *context, int64_t first, int64_t end, const f
 		FTMPI_TRY(read_bytes(&self->inputs, first, end, sink));
 	else
 		FTMPI_TRY(read_values(&self->inputs, first, end, ftmpi__inputs_store, sink));
-	FTMPI_TRY(read_values(&self->labels, first, end, ftmpi__labels_store, sink));
+	FTMPI_TRY(read_values(&self->targets, first, end, ftmpi__targets_store(sink), sink));
 done:
 	return status;
 }

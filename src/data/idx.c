@@ -176,17 +176,18 @@ done:
 	return status;
 }
 
-/* Labels are one-dimensional whole numbers, one for each image. */
-static ftmpi_status check_labels(const struct idx_split *idx)
+/* One number for each image: as a label a whole one, else of any type. */
+static ftmpi_status check_labels(const struct idx_split *idx, bool has_labels)
 {
 	ftmpi_status status = FTMPI_OK;
 	const struct idx_file *labels = &idx->labels;
+	const bool is_float = labels->type == IDX_F32 || labels->type == IDX_F64;
 	const char *path = ftmpi__stream_path(labels->stream);
 
-	if (labels->n_dims != 1 || labels->type == IDX_F32 || labels->type == IDX_F64)
+	if (labels->n_dims != 1 || (has_labels && is_float))
 		FTMPI_FAIL(FTMPI_ERR_DATA,
-			   "%s: labels must be one-dimensional whole numbers; these have type %02x and %d dimensions",
-			   path, labels->type, labels->n_dims);
+			   "%s: labels must be one-dimensional %snumbers; these have type %02x and %d dimensions", path,
+			   has_labels ? "whole " : "", labels->type, labels->n_dims);
 	if (labels->dims[0] != idx->images.dims[0])
 		FTMPI_FAIL(FTMPI_ERR_DATA, "%s: has %lld labels, but %s has %lld images", path,
 			   (long long)labels->dims[0], ftmpi__stream_path(idx->images.stream),
@@ -195,16 +196,18 @@ done:
 	return status;
 }
 
-static ftmpi__split_info info_of(const struct idx_file *images)
+static ftmpi__split_info info_of(const struct idx_file *images, bool has_labels)
 {
-	return ftmpi__info_of_array(images->n_dims, images->dims, images->type == IDX_U8);
+	ftmpi__split_info info = ftmpi__info_of_array(images->n_dims, images->dims, images->type == IDX_U8);
+
+	info.n_targets = has_labels ? 0 : 1;
+	return info;
 }
 
 /* Where the other split is there too, its samples must have the same shape. */
-static ftmpi_status check_other(const char *folder, ftmpi_split split, const struct idx_file *images)
+static ftmpi_status check_other(const char *folder, ftmpi_split split, const char *name, const ftmpi__split_info *info)
 {
 	ftmpi_status status = FTMPI_OK;
-	const ftmpi__split_info info = info_of(images);
 	ftmpi__split_info other_info;
 	ftmpi_buffer path = {0};
 	struct idx_file other = {0};
@@ -213,8 +216,8 @@ static ftmpi_status check_other(const char *folder, ftmpi_split split, const str
 	if (path.n_bytes == 0)
 		goto done;
 	FTMPI_TRY(file_open(path.data, &other));
-	other_info = info_of(&other);
-	FTMPI_TRY(ftmpi__info_check_same(ftmpi__stream_path(images->stream), &info, path.data, &other_info));
+	other_info = info_of(&other, info->n_targets == 0);
+	FTMPI_TRY(ftmpi__info_check_same(name, info, path.data, &other_info));
 done:
 	ftmpi__stream_close(&other.stream);
 	ftmpi_buffer_clear(&path);
@@ -250,24 +253,26 @@ done:
 	return status;
 }
 
-static ftmpi_status idx_open(const char *path, ftmpi_split split, ftmpi__split_info *info, void **self)
+static ftmpi_status idx_open(const char *path, ftmpi_split split, bool has_labels, ftmpi__split_info *info, void **self)
 {
 	ftmpi_status status = FTMPI_OK;
+	ftmpi__split_info found = {0};
 	ftmpi_buffer images = {0}, labels = {0};
 	struct idx_split *idx = NULL;
 
 	FTMPI_TRY(find_split(path, split, &images, &labels));
 	if (images.n_bytes == 0) {
 		FTMPI_TRY(check_absent(path, split));
-		*info = (ftmpi__split_info){0};
+		*info = found;
 		goto done;
 	}
 	FTMPI_TRY(FTMPI_ALLOC(1, &idx));
 	FTMPI_TRY(file_open(images.data, &idx->images));
 	FTMPI_TRY(file_open(labels.data, &idx->labels));
-	FTMPI_TRY(check_labels(idx));
-	FTMPI_TRY(check_other(path, split, &idx->images));
-	*info = info_of(&idx->images);
+	FTMPI_TRY(check_labels(idx, has_labels));
+	found = info_of(&idx->images, has_labels);
+	FTMPI_TRY(check_other(path, split, ftmpi__stream_path(idx->images.stream), &found));
+	*info = found;
 	*self = idx;
 	idx = NULL;
 done:
@@ -322,7 +327,7 @@ static ftmpi_status idx_read(void *self, int64_t first, int64_t end, const ftmpi
 	} else {
 		FTMPI_TRY(read_values(&idx->images, ftmpi__inputs_store, sink));
 	}
-	FTMPI_TRY(read_values(&idx->labels, ftmpi__labels_store, sink));
+	FTMPI_TRY(read_values(&idx->labels, ftmpi__targets_store(sink), sink));
 done:
 	return status;
 }

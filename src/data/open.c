@@ -10,7 +10,7 @@
  *     digest                                   first rank of a node        agree, compare
  *
  * Sources work without any collective call, so a rank that fails never leaves another in one: that is why each rank
- * opens an HDF5 file for itself. The node's copy is one piece of shared memory: digest, inputs, labels, each aligned to
+ * opens an HDF5 file for itself. The node's copy is one piece of shared memory: digest, inputs, targets, each aligned to
  * FTMPI_ALIGNMENT. */
 #include "data/convert.h"
 
@@ -47,7 +47,7 @@ static ftmpi_status choose_source(const ftmpi_comm *comm, const char *path, cons
 	ftmpi_status status = FTMPI_OK;
 	int source = 0;
 
-	status = ftmpi__dataset_check_options(options);
+	status = ftmpi__dataset_check_options(options, 0);
 	if (status == FTMPI_OK && ftmpi_comm_is_chief(comm))
 		status = find_source(path, &source);
 	FTMPI_TRY(ftmpi_agree(comm, status));
@@ -87,19 +87,26 @@ static ftmpi_status share_memory(const ftmpi_comm *comm, ftmpi_dataset *dataset,
 	const int64_t n = dataset->info.n_samples;
 	const int64_t element_bytes = dataset->info.is_u8 ? (int64_t)sizeof(uint8_t) : (int64_t)sizeof(float);
 	const int64_t inputs_at = align((int64_t)sizeof(ftmpi_digest));
-	const int64_t labels_at = inputs_at + align(n * dataset->n_features * element_bytes);
+	const int64_t targets_at = inputs_at + align(n * dataset->n_features * element_bytes);
+	const int64_t n_targets = dataset->info.n_targets;
+	const int64_t target_bytes = n_targets > 0 ? n_targets * (int64_t)sizeof(float) : (int64_t)sizeof(int32_t);
 	char *base;
+	void *targets;
 
-	FTMPI_TRY(ftmpi_shared_create(comm, labels_at + align(n * (int64_t)sizeof *sink->labels), &dataset->shared));
+	FTMPI_TRY(ftmpi_shared_create(comm, targets_at + align(n * target_bytes), &dataset->shared));
 	base = ftmpi_shared_data(dataset->shared);
+	targets = base + targets_at;
 	*sink = (ftmpi__sink){.inputs = base + inputs_at,
-			      .labels = (int32_t *)(void *)(base + labels_at),
+			      .labels = n_targets > 0 ? NULL : targets,
+			      .values = n_targets > 0 ? targets : NULL,
 			      .is_u8 = dataset->info.is_u8,
 			      .n_features = dataset->n_features,
+			      .n_targets = n_targets,
 			      .n_classes = options->n_classes,
 			      .scale = dataset->scale};
 	dataset->inputs = sink->inputs;
 	dataset->labels = sink->labels;
+	dataset->values = sink->values;
 done:
 	return status;
 }
@@ -148,7 +155,7 @@ ftmpi_status ftmpi_dataset_open(const ftmpi_comm *comm, const char *path, ftmpi_
 	FTMPI_TRY(choose_source(comm, path, options, &source));
 	reads = source->all_ranks || ftmpi_comm_node_rank(comm) == 0;
 	if (reads)
-		status = source->open(path, split, &info, &self);
+		status = source->open(path, split, options->n_classes > 0, &info, &self);
 	FTMPI_TRY(ftmpi_agree(comm, status));
 	FTMPI_TRY(share_info(comm, path, reads, &info));
 	if (info.is_present) {

@@ -48,6 +48,14 @@ static inline ftmpi_status open_with(const char *path, ftmpi_split split, double
 	return ftmpi_dataset_open(world, path, split, &options, out);
 }
 
+/* The same with rows of numbers as targets. */
+static inline ftmpi_status open_values(const char *path, ftmpi_split split, ftmpi_dataset **out)
+{
+	const ftmpi_dataset_options options = {.n_classes = 0};
+
+	return ftmpi_dataset_open(world, path, split, &options, out);
+}
+
 /* xs and ys as they should be. */
 static inline void fill_values(void)
 {

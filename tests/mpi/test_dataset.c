@@ -165,6 +165,170 @@ static void test_hdf5_blocks(void **state)
 	ftmpi_free(x);
 }
 
+/* ---- targets that are numbers ---- */
+
+enum { MAX_TARGETS = 3 };
+
+/* Number t of sample s's target; every type holds these. */
+static double target(int64_t s, int64_t t, int64_t n_targets)
+{
+	return n_targets == 1 ? label(s) : (double)((s * 13 + t * 7) % 120);
+}
+
+/* Digests of the numbers above, one and three of them a sample, with float inputs. Pinned. */
+static const char *const digest_values[] = {"8c0938c4c7a72239760b8217a19cda65", "942cbcfbd290ebe6303edcb79b1e0bbd"};
+
+static void assert_targets(const ftmpi_dataset *dataset, int64_t n_samples, int64_t n_targets)
+{
+	assert_int_equal(ftmpi_dataset_n_targets(dataset), n_targets);
+	for (int64_t s = 0; s < n_samples; s++) {
+		const int64_t samples[] = {n_samples - 1 - s, s};
+		float x[2 * FEATURES], y[2 * MAX_TARGETS] = {0};
+
+		ftmpi_dataset_gather(dataset, samples, 2, x, NULL);
+		ftmpi_dataset_gather_values(dataset, samples, 2, y);
+		assert_true(x[FEATURES + 1] == (float)input(s, 1));
+		for (int64_t t = 0; t < n_targets; t++) {
+			assert_true(y[t] == (float)target(samples[0], t, n_targets));
+			assert_true(y[n_targets + t] == (float)target(s, t, n_targets));
+		}
+	}
+}
+
+static ftmpi_status make_values(hid_t type, int n_dims, int64_t n_targets)
+{
+	static double values[N * MAX_TARGETS];
+	ftmpi_status status = FTMPI_OK;
+	const hdf5_storage x_storage = {.type = H5T_IEEE_F32LE};
+	const hdf5_storage y_storage = {.type = type, .chunk_rows = n_dims == 2 ? 100 : 0, .deflate = n_dims == 2};
+	const hid_t file = H5Fcreate("values.h5", H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+
+	for (int64_t i = 0; i < N * n_targets; i++)
+		values[i] = target(i / n_targets, i % n_targets, n_targets);
+	FTMPI_TRY(hdf5_write(file, "x_train", x_storage, 3, x_dims, xs));
+	FTMPI_TRY(hdf5_write(file, "y_train", y_storage, n_dims, (int64_t[]){N, n_targets}, values));
+	FTMPI_TRY(hdf5_write(file, "x_test", x_storage, 3, test_dims, xs));
+	FTMPI_TRY(hdf5_write(file, "y_test", (hdf5_storage){.type = type}, n_dims, (int64_t[]){N_TEST, n_targets},
+			     values));
+done:
+	(void)H5Fclose(file);
+	return status;
+}
+
+static void check_values_file(const char *path, int64_t n_targets, const char *digest)
+{
+	ftmpi_dataset *train = NULL, *test = NULL;
+
+	assert_ok(open_values(path, FTMPI_TRAIN, &train));
+	assert_shape(train, N);
+	assert_targets(train, N, n_targets);
+	assert_digest(ftmpi_dataset_digest(train), digest);
+	assert_ok(open_values(path, FTMPI_TEST, &test));
+	assert_shape(test, N_TEST);
+	assert_targets(test, N_TEST, n_targets);
+	ftmpi_dataset_destroy(&test);
+	ftmpi_dataset_destroy(&train);
+}
+
+static void test_values_hdf5(void **state)
+{
+	const hid_t half = half_type();
+	const struct {
+		hid_t type;
+		int n_dims;
+		int64_t n_targets;
+	} cases[] = {
+		{H5T_STD_U8LE, 1, 1},   {H5T_STD_U8LE, 2, 3},   {H5T_STD_I8LE, 2, 1},
+		{H5T_STD_I64BE, 2, 3},  {half, 2, 3},           {H5T_IEEE_F32LE, 1, 1},
+		{H5T_IEEE_F32BE, 2, 3}, {H5T_IEEE_F64LE, 2, 1}, {H5T_IEEE_F64BE, 2, 3},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		made(chief() ? make_values(cases[i].type, cases[i].n_dims, cases[i].n_targets) : FTMPI_OK);
+		check_values_file("values.h5", cases[i].n_targets, digest_values[cases[i].n_targets == 3]);
+	}
+	(void)H5Tclose(half);
+}
+
+/* Labels taken as numbers. */
+static void test_values_idx(void **state)
+{
+	static const data_type types[] = {DATA_U8, DATA_I16, DATA_F32, DATA_F64};
+
+	(void)state;
+	made(chief() ? make_idx("idx-values", DATA_F32, "") : FTMPI_OK);
+	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+		made(chief() ? idx_write("idx-values/train-labels-idx1-ubyte", types[i], 1, y_dims, ys) : FTMPI_OK);
+		check_values_file("idx-values", 1, digest_values[0]);
+	}
+}
+
+static void test_values_memory(void **state)
+{
+	static float x[N * FEATURES], y[N * MAX_TARGETS];
+	const int64_t dims[] = {H, W};
+	const ftmpi_dataset_options options = {.n_classes = -7};
+	ftmpi_dataset *dataset = NULL;
+
+	(void)state;
+	for (int64_t i = 0; i < (int64_t)N * FEATURES; i++)
+		x[i] = (float)xs[i];
+	for (int64_t n_targets = 1; n_targets <= MAX_TARGETS; n_targets += 2) {
+		for (int64_t i = 0; i < N * n_targets; i++)
+			y[i] = (float)target(i / n_targets, i % n_targets, n_targets);
+		assert_ok(ftmpi_dataset_from_memory_values(x, y, N, n_targets, 2, dims, &options, &dataset));
+		assert_shape(dataset, N);
+		assert_targets(dataset, N, n_targets);
+		assert_digest(ftmpi_dataset_digest(dataset), digest_values[n_targets == 3]);
+		ftmpi_dataset_destroy(&dataset);
+	}
+	y[7 * MAX_TARGETS + 2] = -INFINITY;
+	assert_fails(ftmpi_dataset_from_memory_values(x, y, N, 3, 2, dims, &options, &dataset), FTMPI_ERR_DATA,
+		     "data in memory: target 2 of sample 7 is -inf; targets must be finite");
+	x[5 * FEATURES + 3] = NAN;
+	assert_fails(ftmpi_dataset_from_memory_values(x, y, N, 3, 2, dims, &options, &dataset), FTMPI_ERR_DATA,
+		     "input 3 of sample 5 is nan");
+	assert_fails(ftmpi_dataset_from_memory_values(x, y, N, 0, 2, dims, &options, &dataset), FTMPI_ERR_USAGE,
+		     "0 targets of a sample");
+	assert_fails(ftmpi_dataset_from_memory_values(x, y, N, INT64_MAX / 4, 2, dims, &options, &dataset),
+		     FTMPI_ERR_USAGE, "must fit in memory");
+	assert_fails(ftmpi_dataset_from_memory_values(x, y, 0, 3, 2, dims, &options, &dataset), FTMPI_ERR_USAGE,
+		     "at least one sample");
+	assert_fails(ftmpi_dataset_from_memory_values(x, y, N, 3, 2, dims, &(ftmpi_dataset_options){.input_scale = -1},
+						      &dataset),
+		     FTMPI_ERR_USAGE, "input scale is -1");
+	assert_null(dataset);
+}
+
+/* One number of a target, how many there are to a sample, and whether it is a number or a label are in the digest. */
+static void test_values_digest(void **state)
+{
+	static const float x[12];
+	static const int32_t labels[6];
+	const int64_t dims[] = {1};
+	const ftmpi_dataset_options options = {.n_classes = 1};
+	float y[12] = {0};
+	ftmpi_digest digests[5];
+
+	(void)state;
+	for (int c = 0; c < 5; c++) {
+		ftmpi_dataset *dataset = NULL;
+
+		y[5] = c == 1 ? 0x1p-100F : 0;
+		if (c == 2)
+			assert_ok(ftmpi_dataset_from_memory(x, labels, 6, 1, dims, &options, &dataset));
+		else
+			assert_ok(
+				ftmpi_dataset_from_memory_values(x, y, 6, c == 3 ? 2 : 1, 1, dims, &options, &dataset));
+		assert_int_equal(ftmpi_dataset_n_targets(dataset), c == 2 ? 0 : c == 3 ? 2 : 1);
+		digests[c] = ftmpi_dataset_digest(dataset);
+		ftmpi_dataset_destroy(&dataset);
+		for (int before = 0; before < c; before++)
+			assert_int_equal(ftmpi_digest_equal(digests[c], digests[before]), c == 4 && before == 0);
+	}
+}
+
 /* The program's own arrays, the same numbers: the same digest as from a file. */
 static void test_memory(void **state)
 {
@@ -185,6 +349,10 @@ static void test_memory(void **state)
 	assert_samples(dataset, N, 1);
 	assert_digest(ftmpi_dataset_digest(dataset), digest_float);
 	ftmpi_dataset_destroy(&dataset);
+	options.n_classes = 0;
+	assert_fails(ftmpi_dataset_from_memory(x, y, N, 2, dims, &options, &dataset), FTMPI_ERR_USAGE,
+		     "number of classes is 0; it must be from 1");
+	options.n_classes = 10;
 	y[1234] = 10;
 	assert_fails(ftmpi_dataset_from_memory(x, y, N, 2, dims, &options, &dataset), FTMPI_ERR_DATA,
 		     "label 10 of sample 1234 is outside 0 to 9");
@@ -245,6 +413,29 @@ static void test_gather_parts(void **state)
 	ftmpi_dataset_destroy(&dataset);
 }
 
+/* One copy of the targets, too. */
+static void test_values_one_copy(void **state)
+{
+	const int64_t sample = N - 1;
+	ftmpi_dataset *dataset = NULL;
+	float y[MAX_TARGETS];
+
+	(void)state;
+	made(chief() ? make_values(H5T_IEEE_F32LE, 2, 3) : FTMPI_OK);
+	assert_ok(open_values("values.h5", FTMPI_TRAIN, &dataset));
+	if (ftmpi_comm_node_rank(world) == ftmpi_comm_node_size(world) - 1) {
+		char *const base = ftmpi_shared_data(dataset->shared);
+		const float written = 0.25F;
+
+		memcpy(base + ((const char *)(dataset->values + sample * 3 + 2) - base), &written, sizeof written);
+	}
+	assert_ok(ftmpi_shared_sync(dataset->shared));
+	ftmpi_dataset_gather_values(dataset, &sample, 1, y);
+	assert_true(y[2] == 0.25F && y[1] == (float)target(sample, 1, 3));
+	assert_ok(ftmpi_shared_sync(dataset->shared));
+	ftmpi_dataset_destroy(&dataset);
+}
+
 /* One copy a node: what the node's last rank writes into it, every rank gathers. */
 static void test_one_copy(void **state)
 {
@@ -300,5 +491,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_hdf5_blocks),       cmocka_unit_test(test_memory),
 	cmocka_unit_test(test_digest_sees_all),   cmocka_unit_test(test_gather_parts),
 	cmocka_unit_test(test_one_copy),          cmocka_unit_test(test_no_test_split),
+	cmocka_unit_test(test_values_hdf5),       cmocka_unit_test(test_values_idx),
+	cmocka_unit_test(test_values_memory),     cmocka_unit_test(test_values_digest),
+	cmocka_unit_test(test_values_one_copy),
 };
 FTMPI_TEST_MAIN(tests)

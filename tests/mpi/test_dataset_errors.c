@@ -213,6 +213,25 @@ static const struct shape_case {
 	 .message = "y_train: label nan of sample 1 is outside 0 to 9"},
 };
 
+/* Files whose targets are read as rows of numbers. y_train is of float64. */
+static const struct value_case {
+	struct shape y, y_test;
+	double bent; /* the value of y_train at 5, if not 0 */
+	const char *message;
+} value_cases[] = {
+	{.y = {3, {6, 2, 1}},
+	 .message = "bad.h5: y_train: targets must have shape [n] or [n, n_targets]; this has 3 dimensions"},
+	{.y = {1, {5}}, .message = "bad.h5: y_train: has 5 rows, but bad.h5: x_train has 6 samples"},
+	{.y = {2, {6, 2}},
+	 .bent = (double)NAN,
+	 .message = "bad.h5: y_train: target 1 of sample 2 is nan; targets must be finite"},
+	{.y = {1, {6}}, .bent = 1e39, .message = "bad.h5: y_train: target 0 of sample 5 is inf"},
+	{.y = {2, {6, 2}},
+	 .y_test = {2, {6, 3}},
+	 .message = "bad.h5: x_train: samples have 2 targets, but those of bad.h5: x_test have 3"},
+	{.y = {2, {6, 2}}, .y_test = {-1, {0}}, .message = "bad.h5: y_test: has 0 dimensions"},
+};
+
 static ftmpi_status put(hid_t file, const char *name, hid_t type, const struct shape *shape, const double *values)
 {
 	if (shape->n_dims == 0)
@@ -244,6 +263,48 @@ static void test_shapes_and_values(void **state)
 		made(chief() ? make_shape_case(&shape_cases[i]) : FTMPI_OK);
 		assert_open_fails("bad.h5", FTMPI_ERR_DATA, shape_cases[i].message);
 	}
+}
+
+static ftmpi_status make_value_case(const struct value_case *c)
+{
+	static const struct shape x = {2, {6, 5}};
+	ftmpi_status status = FTMPI_OK;
+	const hid_t file = H5Fcreate("bad.h5", H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+
+	if (c->bent != 0)
+		ys[5] = c->bent;
+	FTMPI_TRY(put(file, "x_train", H5T_IEEE_F32LE, &x, xs));
+	FTMPI_TRY(put(file, "y_train", H5T_IEEE_F64LE, &c->y, ys));
+	if (c->y_test.n_dims != 0)
+		FTMPI_TRY(put(file, "x_test", H5T_IEEE_F32LE, &x, xs));
+	FTMPI_TRY(put(file, "y_test", H5T_IEEE_F64LE, &c->y_test, ys));
+done:
+	(void)H5Fclose(file);
+	return status;
+}
+
+static void test_values(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof value_cases / sizeof value_cases[0]; i++) {
+		ftmpi_dataset *dataset = NULL;
+
+		remove_old();
+		made(chief() ? make_value_case(&value_cases[i]) : FTMPI_OK);
+		assert_fails(open_values("bad.h5", FTMPI_TRAIN, &dataset), FTMPI_ERR_DATA, value_cases[i].message);
+		assert_null(dataset);
+		assert_int_equal(H5Fget_obj_count((hid_t)H5F_OBJ_ALL, H5F_OBJ_ALL), 0);
+	}
+	remove_old();
+	made(chief() ? make_idx("bad", DATA_U8, "") : FTMPI_OK);
+	ys[5] = (double)NAN;
+	made(chief() ? idx_write("bad/train-labels-idx1-ubyte", DATA_F32, 1, y_dims, ys) : FTMPI_OK);
+	assert_fails(open_values("bad", FTMPI_TRAIN, &(ftmpi_dataset *){NULL}), FTMPI_ERR_DATA,
+		     "bad/train-labels-idx1-ubyte: target 0 of sample 5 is nan");
+	fill_values();
+	made(chief() ? idx_write("bad/train-labels-idx1-ubyte", DATA_U8, 2, (int64_t[]){N, 1}, ys) : FTMPI_OK);
+	assert_fails(open_values("bad", FTMPI_TRAIN, &(ftmpi_dataset *){NULL}), FTMPI_ERR_DATA,
+		     "labels must be one-dimensional numbers; these have type 08 and 2 dimensions");
 }
 
 /* ---- HDF5 files whose x_train is something else; y_train [8] is good ---- */
@@ -459,7 +520,7 @@ static void test_options(void **state)
 		ftmpi_dataset_options options;
 		const char *message;
 	} cases[] = {
-		{{0, 0}, "number of classes is 0"},
+		{{-1, 0}, "number of classes is -1"},
 		{{INT64_C(1) << 31, 0}, "number of classes is 2147483648"},
 		{{10, -1}, "input scale is -1"},
 		{{10, (double)NAN}, "input scale is nan"},
@@ -525,6 +586,7 @@ static int print_to_stderr(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup(test_files, print_to_stderr),
 	cmocka_unit_test(test_shapes_and_values),
+	cmocka_unit_test(test_values),
 	cmocka_unit_test(test_other_arrays),
 	cmocka_unit_test(test_options),
 	cmocka_unit_test(test_scale_overflow),

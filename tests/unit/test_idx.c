@@ -23,7 +23,7 @@ static ftmpi_status load(const char *folder, ftmpi_split split, struct loaded *l
 	void *self = NULL;
 
 	memset(loaded, 0, sizeof *loaded);
-	FTMPI_TRY(ftmpi__idx_source.open(folder, split, &loaded->info, &self));
+	FTMPI_TRY(ftmpi__idx_source.open(folder, split, true, &loaded->info, &self));
 	if (!loaded->info.is_present)
 		goto done;
 	for (int64_t d = 0; d < loaded->info.n_dims; d++)
