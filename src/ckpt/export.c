@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A registry as a file of its own, outside of any store: written beside the target, then renamed over it. */
-#include "ckpt/file.h"
+#include "ckpt/image.h"
 
 #include <errno.h>
 #include <fcntl.h>

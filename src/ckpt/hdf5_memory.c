@@ -9,20 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-
-void *ftmpi__image_memory(size_t n_bytes)
-{
-	const size_t page_bytes = (size_t)2 << 20, n_pages = n_bytes / page_bytes + 1;
-	void *p;
-
-	if (n_pages < 8 || n_bytes > SIZE_MAX - page_bytes)
-		return malloc(n_bytes + (n_bytes == 0));
-	p = aligned_alloc(page_bytes, n_pages * page_bytes);
-	if (p != NULL)
-		(void)madvise(p, n_pages * page_bytes, MADV_HUGEPAGE); /* advice: may do nothing */
-	return p;
-}
 
 static void *image_malloc(size_t n_bytes, H5FD_file_image_op_t op, void *udata)
 {

@@ -297,9 +297,3 @@ done:
 	(void)H5Eset_auto2(H5E_DEFAULT, print, print_context);
 	return status;
 }
-
-void ftmpi__image_clear(ftmpi__image *image)
-{
-	free(image->data);
-	*image = (ftmpi__image){0};
-}

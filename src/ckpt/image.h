@@ -3,6 +3,8 @@
 #ifndef FTMPI_CKPT_IMAGE_H
 #define FTMPI_CKPT_IMAGE_H
 
+#include "base/file.h"
+
 #include <ftmpi/registry.h>
 
 /** Version of what is under /ftmpi; a reader refuses a larger one. */
@@ -18,22 +20,10 @@
 #define FTMPI__ATTR_STATE     "state_xxh3_128"
 #define FTMPI__ATTR_TABLE     "table_xxh3_128"
 
-/** Bytes of a file. All zero is a valid empty image. */
-typedef struct ftmpi__image {
-	uint8_t *data;
-	size_t n_bytes;
-} ftmpi__image;
-
 /**
  * Build the file of a registry. All HDF5 calls of the layer are made here, on the calling thread. The same registry with the same values
  * gives the same bytes. Peak memory: the image and little more. Errors: ERR_MEMORY, ERR_USAGE, ERR_INTERNAL (with HDF5's reason).
  */
 ftmpi_status ftmpi__image_build(const ftmpi_registry *registry, ftmpi__image *out) FTMPI_CHECK_RESULT;
-
-/** Memory for an image, to be freed with free; NULL when there is none. Large ones get huge pages: half the cost of a save's first touch. */
-void *ftmpi__image_memory(size_t n_bytes);
-
-/** Free the bytes and make the image empty. */
-void ftmpi__image_clear(ftmpi__image *image);
 
 #endif

@@ -3,7 +3,7 @@
 #ifndef FTMPI_CKPT_READER_INSIDE_H
 #define FTMPI_CKPT_READER_INSIDE_H
 
-#include "ckpt/file.h"
+#include "ckpt/image.h"
 
 #include <ftmpi/reader.h>
 

@@ -5,7 +5,6 @@
  * decide what there is. Only names that this store would write are looked at; what is no regular file is left alone. */
 #include "ckpt/store_inside.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftmpi/log.h>
@@ -65,9 +64,10 @@ static bool is_set_aside(const char *store_name, const char *name)
 	return end != NULL && *end == '\0' && ftmpi__file_number(store_name, stem, "", &number);
 }
 
-static ftmpi_status take_name(ftmpi_store *store, const char *name)
+static ftmpi_status take_name(void *context, const char *name)
 {
 	ftmpi_status status = FTMPI_OK;
+	ftmpi_store *store = context;
 	int64_t number;
 
 	if (ftmpi__file_number(store->name, name, FTMPI__SUFFIX, &number))
@@ -103,24 +103,9 @@ static void drop_vanished(ftmpi_store *store)
 ftmpi_status ftmpi__store_scan(ftmpi_store *store)
 {
 	ftmpi_status status = FTMPI_OK;
-	DIR *listing = NULL;
-	const struct dirent *entry;
-	int fd;
 
-	fd = openat(store->directory.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0)
-		listing = fdopendir(fd);
-	if (listing == NULL)
-		FTMPI_FAIL(ftmpi__io_status(errno), "cannot list the directory '%s': %s", store->path, strerror(errno));
-	while ((errno = 0, entry = readdir(listing)) != NULL)
-		FTMPI_TRY(take_name(store, entry->d_name));
-	if (errno != 0)
-		FTMPI_FAIL(ftmpi__io_status(errno), "cannot list the directory '%s': %s", store->path, strerror(errno));
+	FTMPI_TRY(ftmpi__directory_list(&store->directory, take_name, store));
 	drop_vanished(store);
 done:
-	if (listing != NULL)
-		(void)closedir(listing);
-	else if (fd >= 0)
-		(void)close(fd);
 	return status;
 }

@@ -89,11 +89,7 @@ static ftmpi_status open_directory(ftmpi_store *store)
 
 	if (!store->options.read_only)
 		FTMPI_TRY(ftmpi__directory_make(store->path));
-	store->directory.fd = open(store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (store->directory.fd < 0 && errno == ENOENT)
-		FTMPI_FAIL(FTMPI_ERR_NOT_FOUND, "there is no directory '%s'", store->path);
-	if (store->directory.fd < 0)
-		FTMPI_FAIL(ftmpi__io_status(errno), "cannot open the directory '%s': %s", store->path, strerror(errno));
+	FTMPI_TRY(ftmpi__directory_open(store->path, &store->directory));
 done:
 	return status;
 }

@@ -333,7 +333,7 @@ static int fill_small_file_system(void)
 	if (ftmpi_registry_add(r, "large", FTMPI_F32, 1, &n, values, FTMPI_STATE) != FTMPI_OK ||
 	    ftmpi_store_save(store, r, 2, NULL) != FTMPI_ERR_NO_SPACE)
 		return 2;
-	if (strstr(ftmpi_error_message(), "no room in 'full' for a checkpoint of 42") == NULL ||
+	if (strstr(ftmpi_error_message(), "no room in 'full' for a file of 42") == NULL ||
 	    strstr(ftmpi_error_message(), " bytes are free; older checkpoints are untouched") == NULL)
 		return 3;
 	if (ftmpi_store_n_items(store) != 1 || ftmpi_store_open_latest(store, &reader) != FTMPI_OK || reader == NULL)

@@ -4,18 +4,39 @@
  * Every call's result is looked at, fsync's and close's too: an error that the kernel kept from an earlier write is told only there, and only
  * once. So a file whose fsync failed is never trusted again, it is removed. EINTR is repeated, partial reads and writes go on. What was
  * written is read back and compared with what was meant; the pages are dropped from the cache first where the system does that. */
-#include "ckpt/file.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftmpi/memory.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 /* One call of read or write moves at most this much on Linux. */
 enum { MAX_TRANSFER = 1 << 30, COMPARE_BYTES = 1 << 20 };
+
+void *ftmpi__image_memory(size_t n_bytes)
+{
+	const size_t page_bytes = (size_t)2 << 20, n_pages = n_bytes / page_bytes + 1;
+	void *p;
+
+	if (n_pages < 8 || n_bytes > SIZE_MAX - page_bytes)
+		return malloc(n_bytes + (n_bytes == 0));
+	p = aligned_alloc(page_bytes, n_pages * page_bytes);
+	if (p != NULL)
+		(void)madvise(p, n_pages * page_bytes, MADV_HUGEPAGE); /* advice: may do nothing */
+	return p;
+}
+
+void ftmpi__image_clear(ftmpi__image *image)
+{
+	free(image->data);
+	*image = (ftmpi__image){0};
+}
 
 ftmpi_status ftmpi__io_status(int error)
 {
@@ -55,8 +76,7 @@ static ssize_t read_fully(int fd, void *data, size_t n_bytes)
 	return (ssize_t)done;
 }
 
-/* Write all; false with errno on an error. */
-static bool write_fully(int fd, const void *data, size_t n_bytes)
+bool ftmpi__write_fully(int fd, const void *data, size_t n_bytes)
 {
 	size_t done = 0;
 
@@ -173,17 +193,18 @@ static bool write_halves(int fd, const char *data, size_t n_bytes, bool faults)
 	const size_t half = n_bytes / 2;
 	ftmpi_fault_action action;
 
-	if (!write_fully(fd, data, half))
+	if (!ftmpi__write_fully(fd, data, half))
 		return false;
 	do
 		action = faults ? ftmpi_failpoint_hit(FTMPI_FP_SAVE_WRITE) : FTMPI_FAULT_NONE;
 	while (action == FTMPI_FAULT_ERROR && errno == EINTR);
-	if (action == FTMPI_FAULT_ERROR || action == FTMPI_FAULT_SHORT || !write_fully(fd, data + half, n_bytes - half))
+	if (action == FTMPI_FAULT_ERROR || action == FTMPI_FAULT_SHORT ||
+	    !ftmpi__write_fully(fd, data + half, n_bytes - half))
 		return false;
 	if (action == FTMPI_FAULT_CORRUPT && half < n_bytes) {
 		const char flipped = (char)(data[half] ^ 1);
 
-		return lseek(fd, (off_t)half, SEEK_SET) >= 0 && write_fully(fd, &flipped, 1);
+		return lseek(fd, (off_t)half, SEEK_SET) >= 0 && ftmpi__write_fully(fd, &flipped, 1);
 	}
 	return true;
 }

@@ -1,12 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Files and directories: whole reads, durable writes. */
-#ifndef FTMPI_CKPT_FILE_H
-#define FTMPI_CKPT_FILE_H
-
-#include "ckpt/image.h"
+#ifndef FTMPI_BASE_FILE_H
+#define FTMPI_BASE_FILE_H
 
 #include <ftmpi/failpoint.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** Bytes of a file. All zero is a valid empty image. */
+typedef struct ftmpi__image {
+	uint8_t *data;
+	size_t n_bytes;
+} ftmpi__image;
+
+/** Memory for an image, to be freed with free; NULL when there is none. Large ones get huge pages: half the cost of a save's first touch. */
+void *ftmpi__image_memory(size_t n_bytes);
+
+/** Free the bytes and make the image empty. */
+void ftmpi__image_clear(ftmpi__image *image);
 
 /** An open directory. Names are relative to `fd`, so a later chdir changes nothing; `path` is for messages. */
 typedef struct ftmpi__directory {
@@ -19,6 +31,9 @@ ftmpi_status ftmpi__io_status(int error);
 
 /** Pass a failpoint; true when the operation is to fail, with errno set. @param on false: no failpoint here. */
 bool ftmpi__fault(bool on, ftmpi_failpoint point);
+
+/** Write all at the file's position; false with errno on an error. */
+bool ftmpi__write_fully(int fd, const void *data, size_t n_bytes);
 
 /** What to check of a file before its bytes are taken. */
 typedef ftmpi_status ftmpi__file_check(const uint8_t *start, size_t n_bytes, const char *file);
@@ -48,8 +63,16 @@ void ftmpi__file_remove(const ftmpi__directory *directory, const char *name);
 /** Make what was renamed or removed in the directory durable. Errors: ERR_IO. */
 ftmpi_status ftmpi__directory_sync(const ftmpi__directory *directory, bool faults) FTMPI_CHECK_RESULT;
 
-/** Make a directory and its parents, durably. Errors: ERR_IO, ERR_NO_SPACE. */
+/** Make a directory and its parents, durably. Errors: ERR_IO, ERR_NO_SPACE, ERR_MEMORY. */
 ftmpi_status ftmpi__directory_make(const char *path) FTMPI_CHECK_RESULT;
+
+/** Open a directory; close its fd. @param path must outlive it. Errors: ERR_NOT_FOUND, ERR_IO. */
+ftmpi_status ftmpi__directory_open(const char *path, ftmpi__directory *out) FTMPI_CHECK_RESULT;
+
+/** Hand each name in the directory to `take`, in no order, until it fails. Errors: its own, ERR_IO. */
+ftmpi_status ftmpi__directory_list(const ftmpi__directory *directory,
+				   ftmpi_status (*take)(void *context, const char *name),
+				   void *context) FTMPI_CHECK_RESULT;
 
 /** Check that `n_bytes` fit on the directory's file system. Errors: ERR_NO_SPACE (with both figures). */
 ftmpi_status ftmpi__directory_check_room(const ftmpi__directory *directory, uint64_t n_bytes) FTMPI_CHECK_RESULT;
