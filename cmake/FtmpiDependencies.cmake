@@ -22,6 +22,8 @@ endif()
 
 pkg_check_modules(FTMPI_OPENBLAS REQUIRED IMPORTED_TARGET openblas)
 pkg_check_modules(FTMPI_XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(FTMPI_PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c)
+pkg_check_modules(FTMPI_ISAL REQUIRED IMPORTED_TARGET libisal)
 
 if(NOT FTMPI_LINK_ONLY)
   find_path(FTMPI_RANDOM123_INCLUDE Random123/philox.h)
@@ -30,4 +32,9 @@ if(NOT FTMPI_LINK_ONLY)
   endif()
   add_library(ftmpi_random123 INTERFACE IMPORTED)
   target_include_directories(ftmpi_random123 INTERFACE "${FTMPI_RANDOM123_INCLUDE}")
+
+  find_program(FTMPI_PROTOC_C protoc-c)
+  if(NOT FTMPI_PROTOC_C)
+    message(FATAL_ERROR "ftmpi needs protoc-c (Debian: protobuf-c-compiler); elsewhere: -DFTMPI_PROTOC_C=PROGRAM")
+  endif()
 endif()

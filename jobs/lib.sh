@@ -6,7 +6,8 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cmake_minimum=3.25
 # shellcheck disable=SC2034 # for the scripts
 build_packages=(build-essential cmake ninja-build pkg-config openmpi-bin libopenmpi-dev libhdf5-openmpi-dev libopenblas-dev
-	libxxhash-dev librandom123-dev zlib1g-dev)
+	libxxhash-dev librandom123-dev zlib1g-dev
+	libprotobuf-c-dev protobuf-c-compiler libisal-dev)
 
 heading() {
 	printf '\n==> %s\n' "$*"
@@ -39,6 +40,9 @@ print_requirements() {
 		  xxHash >= 0.8          libxxhash-dev                   [xxhash-devel]
 		  Random123              librandom123-dev                [Random123-devel]
 		  zlib                   zlib1g-dev                      [zlib-devel]
+		  protobuf-c             libprotobuf-c-dev protobuf-c-compiler
+		                                                 [protobuf-c-devel protobuf-c-compiler]
+		  ISA-L                  libisal-dev                     [isa-l-devel]
 		  Fashion-MNIST          dataset-fashion-mnist           [its four IDX files in a folder: --data FOLDER]
 	TEXT
 }

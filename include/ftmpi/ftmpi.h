@@ -9,6 +9,7 @@
 #include <ftmpi/dataset.h>
 #include <ftmpi/display.h>
 #include <ftmpi/evaluator.h>
+#include <ftmpi/events.h>
 #include <ftmpi/exchange.h>
 #include <ftmpi/failpoint.h>
 #include <ftmpi/hash.h>

@@ -13,8 +13,9 @@ declare -A allowed=(
 	[data]="base dist data hdf5.h zlib.h"
 	[nn]="base nn cblas.h"
 	[ckpt]="base dist ckpt hdf5.h"
-	[train]="base dist data nn ckpt train"
-	[app]="base dist data nn ckpt train app mpi.h"
+	[events]="base events protobuf-c isa-l.h"
+	[train]="base dist data nn ckpt events train"
+	[app]="base dist data nn ckpt events train app mpi.h"
 )
 # layer: its public headers
 declare -A headers=(
@@ -23,9 +24,10 @@ declare -A headers=(
 	[data]="dataset order"
 	[nn]="compile loss model optimizer"
 	[ckpt]="checkpoint reader registry store"
+	[events]="events"
 	[train]="display evaluator ftmpi trainer"
 )
-libraries='^((mpi|hdf5.*|H5.*|cblas.*|openblas_config|xxhash|zlib)\.h|Random123/.*)$'
+libraries='^((mpi|hdf5.*|H5.*|cblas.*|openblas_config|xxhash|zlib|isa-l)\.h|(Random123|protobuf-c)/.*)$'
 failures=0
 
 declare -A layer_of # of a public header's name
@@ -65,7 +67,7 @@ check_includes() { # FILE LAYER
 			complain "$1: a public header may include only <ftmpi/…> and the C library's headers, not $included"
 		fi
 	done < <(sed -nE 's/^[ \t]*#[ \t]*include[ \t]+([<"][^>"]+[>"]).*/\1/p' "$source_dir/$1")
-	if [ "$2" = app ] && grep -Eq '#[ \t]*include[ \t]+"(base|dist|data|nn|ckpt|train)/' "$source_dir/$1"; then
+	if [ "$2" = app ] && grep -Eq '#[ \t]*include[ \t]+"(base|dist|data|nn|ckpt|events|train)/' "$source_dir/$1"; then
 		complain "$1: the program includes the library's public headers only"
 	fi
 }

@@ -17,7 +17,7 @@ minimum=$(sed -nE 's/^cmake_minimum_required\(VERSION ([0-9.]+)\)/\1/p' CMakeLis
 grep -q "\"major\": ${minimum%.*}, \"minor\": ${minimum#*.}," CMakePresets.json || fail "CMakePresets.json wants another CMake than $minimum"
 grep -q "^cmake_minimum=$minimum$" jobs/lib.sh || fail "jobs/lib.sh wants another CMake than $minimum"
 
-missing=$(project_files '*.c' '*.h' '*.sh' '*.py' '*CMakeLists.txt' '*.cmake' '.ci/run' |
+missing=$(project_files '*.c' '*.h' '*.sh' '*.py' '*.proto' '*CMakeLists.txt' '*.cmake' '.ci/run' |
 	xargs grep -L 'SPDX-License-Identifier: Apache-2.0' || true)
 [ -z "$missing" ] || fail "no licence line in: ${missing//$'\n'/ }"
 grep -q 'Apache License' LICENSE || fail "LICENSE is not the Apache License"
