@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <regex.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 static uint32_t unmask(uint32_t masked)
@@ -150,7 +151,9 @@ static void test_relaunch(void **state)
 	write_launch("relaunch", 1, 2, 2, 400); /* two files have nothing left */
 	assert_log("relaunch", "version; start 0; loss 0 100; loss 1 100.062; version; version; "
 			       "version; start 2; loss 2 400.125; ");
+	write_text("relaunch/ftmpi-events.tmp", "of a crash");
 	write_launch("relaunch", INT64_MAX, 9, 9, 500); /* nothing is dropped */
+	assert_int_equal(count_names("relaunch", ".tmp"), 0);
 	assert_log("relaunch",
 		   "version; start 0; loss 0 100; loss 1 100.062; version; version; "
 		   "version; start 2; loss 2 400.125; version; start 9223372036854775807; loss 9 500.562; ");
