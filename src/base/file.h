@@ -57,6 +57,16 @@ ftmpi_status ftmpi__file_write(const ftmpi__directory *directory, const char *na
 ftmpi_status ftmpi__file_rename(const ftmpi__directory *directory, const char *from, const char *to,
 				bool faults) FTMPI_CHECK_RESULT;
 
+/** Cut a path into the directory ("." when there is none) and the name, which points into `path`. Errors: ERR_USAGE (no name, too long). */
+ftmpi_status ftmpi__path_split(const char *path, char *directory, size_t directory_bytes,
+			       const char **name) FTMPI_CHECK_RESULT;
+
+/**
+ * Write a file, replacing it atomically and durably: a temporary beside it, renamed over it. Errors: ERR_USAGE (no file's name), ERR_NOT_FOUND (no such
+ * directory), ERR_IO, ERR_NO_SPACE, ERR_MEMORY.
+ */
+ftmpi_status ftmpi__file_replace(const char *file, const void *data, size_t n_bytes) FTMPI_CHECK_RESULT;
+
 /** Remove a file, if it can be; for what is of no use any more. Leaves the error record alone. */
 void ftmpi__file_remove(const ftmpi__directory *directory, const char *name);
 
