@@ -88,6 +88,8 @@ FTMPI_API ftmpi_status ftmpi_model_create(const int64_t *dims, int n_dims, const
 FTMPI_API void ftmpi_model_destroy(ftmpi_model **model);
 
 FTMPI_API const ftmpi_layout *ftmpi_model_layout(const ftmpi_model *model);
+/** Shape of one sample, as ftmpi_model_create was given it; valid as long as the model. */
+FTMPI_API const int64_t *ftmpi_model_dims(const ftmpi_model *model, int *n_dims);
 FTMPI_API int64_t ftmpi_model_n_inputs(const ftmpi_model *model);
 FTMPI_API int64_t ftmpi_model_n_outputs(const ftmpi_model *model);
 

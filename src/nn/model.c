@@ -152,6 +152,8 @@ ftmpi_status ftmpi_model_create(const int64_t *dims, int n_dims, const ftmpi_lay
 	FTMPI_TRY(FTMPI_ALLOC(n_layers, &model->layers));
 	model->n_layers = n_layers;
 	model->max_width = shape.n_elements;
+	model->n_dims = n_dims;
+	memcpy(model->dims, dims, (size_t)n_dims * sizeof dims[0]);
 	for (int i = 0; i < n_layers; i++) {
 		FTMPI_TRY(set_layer(model, i, &specs[i], &shape));
 		if (shape.n_elements > model->max_width)
@@ -179,6 +181,12 @@ void ftmpi_model_destroy(ftmpi_model **model)
 const ftmpi_layout *ftmpi_model_layout(const ftmpi_model *model)
 {
 	return model->layout;
+}
+
+const int64_t *ftmpi_model_dims(const ftmpi_model *model, int *n_dims)
+{
+	*n_dims = model->n_dims;
+	return model->dims;
 }
 
 int64_t ftmpi_model_n_inputs(const ftmpi_model *model)

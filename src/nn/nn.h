@@ -18,6 +18,8 @@ struct ftmpi__layer {
 };
 
 struct ftmpi_model {
+	int64_t dims[FTMPI_MODEL_MAX_DIMS]; /* of one sample */
+	int n_dims;
 	struct ftmpi__layer *layers;
 	int n_layers;
 	int first_dense;   /* no layer below it needs a gradient */

@@ -20,9 +20,12 @@ static void test_layout(void **state)
 	};
 	ftmpi_model *model = NULL;
 	const ftmpi_layout *layout;
+	int n_dims = 0;
 
 	(void)state;
 	assert_ok(ftmpi_model_create(dims, 2, specs, 4, &model));
+	assert_memory_equal(ftmpi_model_dims(model, &n_dims), dims, sizeof dims);
+	assert_int_equal(n_dims, 2);
 	assert_int_equal(ftmpi_model_n_inputs(model), 784);
 	assert_int_equal(ftmpi_model_n_outputs(model), 10);
 	assert_int_equal(ftmpi_model_n_layers(model), 4);
