@@ -24,6 +24,8 @@ pkg_check_modules(FTMPI_OPENBLAS REQUIRED IMPORTED_TARGET openblas)
 pkg_check_modules(FTMPI_XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(FTMPI_PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c)
 pkg_check_modules(FTMPI_ISAL REQUIRED IMPORTED_TARGET libisal)
+pkg_check_modules(FTMPI_JANSSON REQUIRED IMPORTED_TARGET jansson>=2.11)
+pkg_check_modules(FTMPI_LIBZIP REQUIRED IMPORTED_TARGET libzip>=1.6)
 
 if(NOT FTMPI_LINK_ONLY)
   find_path(FTMPI_RANDOM123_INCLUDE Random123/philox.h)

@@ -28,8 +28,7 @@ install(FILES "${PROJECT_BINARY_DIR}/ftmpiConfig.cmake" "${PROJECT_BINARY_DIR}/f
 
 # What `pkg-config --static` adds, as flags: some of these libraries have no .pc file everywhere, or one with another name.
 set(FTMPI_PC_LIBS_PRIVATE ${FTMPI_HDF5_LDFLAGS} ${HDF5_C_LIBRARIES} ${FTMPI_OPENBLAS_LDFLAGS} ${FTMPI_XXHASH_LDFLAGS}
-  ${FTMPI_PROTOBUF_C_LDFLAGS} ${FTMPI_ISAL_LDFLAGS}
-  ${MPI_C_LIBRARIES} ${ZLIB_LIBRARIES} -lm)
+  ${FTMPI_PROTOBUF_C_LDFLAGS} ${FTMPI_ISAL_LDFLAGS} ${FTMPI_JANSSON_LDFLAGS} ${FTMPI_LIBZIP_LDFLAGS} ${MPI_C_LIBRARIES} ${ZLIB_LIBRARIES} -lm)
 list(JOIN FTMPI_PC_LIBS_PRIVATE " " FTMPI_PC_LIBS_PRIVATE)
 configure_file(cmake/ftmpi.pc.in "${PROJECT_BINARY_DIR}/ftmpi.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/ftmpi.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")

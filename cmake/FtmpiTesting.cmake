@@ -38,7 +38,7 @@ endfunction()
 # A test program once more under valgrind, at np 2 where it has that: `valgrind_n`. In the default run are those that take seconds; the
 # others have the label thorough.
 set(FTMPI_VALGRIND_QUICK
-  unit_base unit_dropout unit_idx unit_layers unit_loss unit_model unit_optimizer unit_order unit_reader unit_registry
+  unit_base unit_dropout unit_idx unit_keras unit_layers unit_loss unit_model unit_optimizer unit_order unit_reader unit_registry
   mpi_comm mpi_trainer)
 
 macro(ftmpi__add_valgrind_twin)
@@ -81,5 +81,5 @@ function(ftmpi_add_test_program name)
     "${PROJECT_SOURCE_DIR}/include" "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/tests")
   set_target_properties(${name} PROPERTIES C_STANDARD 11 C_EXTENSIONS OFF)
   target_link_libraries(${name} PRIVATE ftmpi_flags PkgConfig::FTMPI_CMOCKA MPI::MPI_C ftmpi_hdf5 PkgConfig::FTMPI_OPENBLAS
-    PkgConfig::FTMPI_XXHASH PkgConfig::FTMPI_PROTOBUF_C PkgConfig::FTMPI_ISAL ZLIB::ZLIB ftmpi_random123 m ${arg_LINK})
+    PkgConfig::FTMPI_XXHASH PkgConfig::FTMPI_PROTOBUF_C PkgConfig::FTMPI_ISAL PkgConfig::FTMPI_JANSSON PkgConfig::FTMPI_LIBZIP ZLIB::ZLIB ftmpi_random123 m ${arg_LINK})
 endfunction()

@@ -6,8 +6,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cmake_minimum=3.25
 # shellcheck disable=SC2034 # for the scripts
 build_packages=(build-essential cmake ninja-build pkg-config openmpi-bin libopenmpi-dev libhdf5-openmpi-dev libopenblas-dev
-	libxxhash-dev librandom123-dev zlib1g-dev
-	libprotobuf-c-dev protobuf-c-compiler libisal-dev)
+	libxxhash-dev librandom123-dev zlib1g-dev libprotobuf-c-dev protobuf-c-compiler libisal-dev libjansson-dev libzip-dev)
 
 heading() {
 	printf '\n==> %s\n' "$*"
@@ -43,6 +42,8 @@ print_requirements() {
 		  protobuf-c             libprotobuf-c-dev protobuf-c-compiler
 		                                                 [protobuf-c-devel protobuf-c-compiler]
 		  ISA-L                  libisal-dev                     [isa-l-devel]
+		  Jansson                libjansson-dev                  [jansson-devel]
+		  libzip                 libzip-dev                      [libzip-devel]
 		  Fashion-MNIST          dataset-fashion-mnist           [its four IDX files in a folder: --data FOLDER]
 	TEXT
 }

@@ -13,6 +13,7 @@
 #include <ftmpi/exchange.h>
 #include <ftmpi/failpoint.h>
 #include <ftmpi/hash.h>
+#include <ftmpi/keras.h>
 #include <ftmpi/keyvalue.h>
 #include <ftmpi/log.h>
 #include <ftmpi/loss.h>

@@ -65,11 +65,16 @@ const char *ftmpi__hdf5_decode_shape(ftmpi__cursor c, ftmpi__hdf5_value *value)
 {
 	enum { SCALAR, SIMPLE };
 	const uint64_t version = ftmpi__cursor_number(&c, 1), n_dims = ftmpi__cursor_number(&c, 1);
-	const uint64_t flags = ftmpi__cursor_number(&c, 1), type = ftmpi__cursor_number(&c, 1);
+	const uint64_t flags = ftmpi__cursor_number(&c, 1);
+	uint64_t type = ftmpi__cursor_number(&c, 1);
 	int64_t dims[FTMPI_MAX_DIMS];
 
-	(void)flags; /* largest dimensions may follow; they say nothing about contiguous data */
-	if (c.bad || version != 2)
+	(void)flags; /* largest dimensions may follow; they say nothing about the data that is there */
+	if (version == 1) {
+		type = n_dims > 0 ? SIMPLE : SCALAR;
+		(void)ftmpi__cursor_take(&c, 4);
+	}
+	if (c.bad || version < 1 || version > 2)
 		return "a shape of an unknown version";
 	if (n_dims > FTMPI_MAX_DIMS || (type == SCALAR && n_dims != 0) || type > SIMPLE ||
 	    (type == SIMPLE && n_dims == 0))
