@@ -34,6 +34,16 @@ need_llvm() { # TOOL: sets llvm_tool
 	"$llvm_tool" --version | grep -q "version $version\." || skip "$1 is not version $version"
 }
 
+# Real Keras, from the environment that tests/run.sh makes, or another one in KERAS_VENV: sets keras_python.
+need_keras() {
+	local folder=${KERAS_VENV:-$source_dir/build/venv}
+	[ -n "${KERAS_VENV:-}" ] || cmp -s "$source_dir/tests/interop/requirements.txt" "$folder/complete" ||
+		skip "Keras is not installed: tests/interop/venv.sh does that, where pip works"
+	keras_python=$folder/bin/python
+	[ -x "$keras_python" ] || fail "there is no Python in $folder"
+	export KERAS_BACKEND=tensorflow TF_CPP_MIN_LOG_LEVEL=3 CUDA_VISIBLE_DEVICES='' PYTHONDONTWRITEBYTECODE=1
+}
+
 # The project's files whose path from its top matches a pattern.
 project_files() { # PATTERN…
 	local pattern conditions=()

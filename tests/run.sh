@@ -12,7 +12,7 @@ set -euo pipefail
 # shellcheck source=../jobs/lib.sh
 . "$(dirname "$0")/../jobs/lib.sh"
 
-test_packages=(dataset-fashion-mnist libcmocka-dev hdf5-tools python3 python3-h5py python3-numpy clang clang-tidy clang-format
+test_packages=(dataset-fashion-mnist libcmocka-dev hdf5-tools python3 python3-venv python3-h5py python3-numpy clang clang-tidy clang-format
 	valgrind shellcheck)
 
 preset=release
@@ -35,5 +35,9 @@ heading "Packages"
 install_packages "${build_packages[@]}" "${test_packages[@]}"
 heading "Build (preset $preset)"
 build "$preset" "$build_dir" -DFTMPI_TESTS=ON -DFTMPI_REQUIRE_ALL="${FTMPI_REQUIRE_ALL:-OFF}"
+if [ -z "${KERAS_VENV:-}" ] && ctest --test-dir "$build_dir" --show-only "${options[@]}" | grep ': interop_' >/dev/null; then
+	heading "Keras"
+	"$top/tests/interop/venv.sh" || printf 'The tests with Keras are skipped, or fail where nothing may be missing.\n'
+fi
 heading "Tests"
 exec ctest --test-dir "$build_dir" --output-on-failure --no-tests=error -j "$(nproc)" "${options[@]}" </dev/null
