@@ -9,6 +9,7 @@
  * and keeps the time linear. Only hard links are followed; nothing outside the file is ever opened. */
 #include "keras/h5.h"
 
+#include <ctype.h>
 #include <ftmpi/registry.h>
 #include <stdio.h>
 #include <string.h>
@@ -69,6 +70,15 @@ done:
 	return status;
 }
 
+/* Names end up in messages: they have no slash and no control character. */
+static bool is_good_name(const char *name, size_t n_bytes)
+{
+	for (size_t i = 0; i < n_bytes; i++)
+		if (name[i] == '/' || iscntrl((unsigned char)name[i]))
+			return false;
+	return n_bytes > 0;
+}
+
 /* Go down one link: the child's path is the parent's with the name behind it. A soft link is shown, not followed. */
 static ftmpi_status walk_link(ftmpi__h5_file *file, const char *name, size_t name_bytes, uint64_t address, bool is_soft)
 {
@@ -76,7 +86,7 @@ static ftmpi_status walk_link(ftmpi__h5_file *file, const char *name, size_t nam
 	ftmpi_status status = FTMPI_OK;
 	const size_t parent_bytes = file->path_bytes;
 
-	if (name_bytes == 0 || memchr(name, '/', name_bytes) != NULL)
+	if (!is_good_name(name, name_bytes))
 		FTMPI_TRY(ftmpi__h5_bad(file, "a link with a bad name"));
 	if (file->depth == MAX_DEPTH || parent_bytes + 1 + name_bytes >= sizeof file->path)
 		FTMPI_TRY(ftmpi__h5_bad(file, "groups nested too deep"));

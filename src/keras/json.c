@@ -115,47 +115,44 @@ done:
 	return status;
 }
 
-ftmpi_status ftmpi__json_number(const ftmpi__json *at, const char *key, double *out)
+/* An error unless `holds`. */
+static ftmpi_status require(const ftmpi__json *at, const char *key, bool holds, const char *what)
 {
 	ftmpi_status status = FTMPI_OK;
-	const json_t *value = json_object_get(at->object, key);
 	char text[FTMPI__JSON_TEXT];
 
-	if (value == NULL)
-		goto done;
-	if (!json_is_number(value))
-		FTMPI__JSON_FAIL(at, "%s: it must be a number", ftmpi__json_show(at, key, text));
-	*out = json_number_value(value);
+	if (!holds)
+		FTMPI__JSON_FAIL(at, "%s: it must be %s", ftmpi__json_show(at, key, text), what);
 done:
 	return status;
+}
+
+ftmpi_status ftmpi__json_number(const ftmpi__json *at, const char *key, double *out)
+{
+	const json_t *value = json_object_get(at->object, key);
+
+	if (json_is_number(value))
+		*out = json_number_value(value);
+	return require(at, key, value == NULL || json_is_number(value), "a number");
 }
 
 ftmpi_status ftmpi__json_bool(const ftmpi__json *at, const char *key, bool *out)
 {
-	ftmpi_status status = FTMPI_OK;
 	const json_t *value = json_object_get(at->object, key);
-	char text[FTMPI__JSON_TEXT];
 
-	if (value == NULL)
-		goto done;
-	if (!json_is_boolean(value))
-		FTMPI__JSON_FAIL(at, "%s: it must be true or false", ftmpi__json_show(at, key, text));
-	*out = json_is_true(value);
-done:
-	return status;
+	if (json_is_boolean(value))
+		*out = json_is_true(value);
+	return require(at, key, value == NULL || json_is_boolean(value), "true or false");
 }
 
 ftmpi_status ftmpi__json_count(const ftmpi__json *at, const char *key, int64_t *out)
 {
-	ftmpi_status status = FTMPI_OK;
 	const json_t *value = json_object_get(at->object, key);
-	char text[FTMPI__JSON_TEXT];
+	const bool is_count = json_is_integer(value) && json_integer_value(value) >= 1;
 
-	if (!json_is_integer(value) || json_integer_value(value) < 1)
-		FTMPI__JSON_FAIL(at, "%s: it must be a whole number from 1 on", ftmpi__json_show(at, key, text));
-	*out = json_integer_value(value);
-done:
-	return status;
+	if (is_count)
+		*out = json_integer_value(value);
+	return require(at, key, is_count, "a whole number from 1 on");
 }
 
 const char *ftmpi__json_text(const ftmpi__json *at, const char *key)

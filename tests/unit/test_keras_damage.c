@@ -163,6 +163,93 @@ static void test_weights_cut(void **state)
 	keras_state_clear(&s);
 }
 
+/* Where a pattern is for the n-th time, from 1 on. */
+static uint8_t *find(uint8_t *data, size_t n_bytes, const void *pattern, size_t pattern_bytes, int n)
+{
+	for (uint8_t *at = data; (size_t)(at - data) + pattern_bytes <= n_bytes; at++)
+		if (memcmp(at, pattern, pattern_bytes) == 0 && --n == 0)
+			return at;
+	fail_msg("nothing to forge");
+	return data;
+}
+
+static void put(uint8_t *at, uint64_t number, int n_bytes)
+{
+	for (int i = 0; i < n_bytes; i++)
+		at[i] = (uint8_t)(number >> (8 * i));
+}
+
+/* A tree whose node is its own child. */
+static void forge_tree(uint8_t *data, size_t n_bytes)
+{
+	uint8_t *node = find(data, n_bytes, "TREE", 4, 2);
+
+	node[5] = 5;                                /* its level */
+	put(node + 32, (uint64_t)(node - data), 8); /* its first child */
+}
+
+/* A group that contains the root. */
+static void forge_group(uint8_t *data, size_t n_bytes)
+{
+	uint8_t *leaf = find(data, n_bytes, "SNOD", 4, 2);
+
+	put(leaf + 16, 96, 8); /* object of the first link: the root's header, behind the superblock */
+}
+
+/* Chunks far larger than the dataset, and many of them: layout of version 3, chunked, 2 + 1 dimensions, tree, 3 by 2 elements of 8 bytes. */
+static void forge_chunks(uint8_t *data, size_t n_bytes)
+{
+	static const uint8_t chunk[] = {3, 0, 0, 0, 2, 0, 0, 0, 8, 0, 0, 0};
+	uint8_t *at = find(data, n_bytes, chunk, sizeof chunk, 1);
+
+	put(at + 4, 1 << 24, 4);
+}
+
+static void forge_chunks_empty(uint8_t *data, size_t n_bytes)
+{
+	static const uint8_t chunk[] = {3, 0, 0, 0, 2, 0, 0, 0, 8, 0, 0, 0};
+
+	put(find(data, n_bytes, chunk, sizeof chunk, 1), 0, 4);
+}
+
+/* A name that begins beyond its heap, and a heap that ends beyond the file. */
+static void forge_name(uint8_t *data, size_t n_bytes)
+{
+	put(find(data, n_bytes, "SNOD", 4, 1) + 8, UINT64_MAX - 7, 8);
+}
+
+static void forge_heap(uint8_t *data, size_t n_bytes)
+{
+	put(find(data, n_bytes, "HEAP", 4, 1) + 8, UINT64_MAX - 7, 8);
+}
+
+static void test_forged(void **state)
+{
+	static const struct {
+		void (*forge)(uint8_t *data, size_t n_bytes);
+		const char *says;
+	} forgeries[] = {
+		{forge_tree, "a tree that goes in circles"}, {forge_group, "groups nested too deep"},
+		{forge_chunks, "chunks of an absurd size"},  {forge_chunks_empty, "chunks without elements"},
+		{forge_name, "a link without a name"},       {forge_heap, "a header beyond the end of the file"},
+	};
+	keras_state s;
+
+	(void)state;
+	assert_ok(keras_state_open(&s, fixture("chunked.keras")));
+	for (size_t i = 0; s.keras != NULL && i < sizeof forgeries / sizeof forgeries[0]; i++) {
+		const ftmpi__image *good = &s.keras->weights;
+		uint8_t *copy = malloc(good->n_bytes);
+
+		assert_non_null(copy);
+		memcpy(copy, good->data, good->n_bytes);
+		forgeries[i].forge(copy, good->n_bytes);
+		assert_fails(load(&s, copy, good->n_bytes), FTMPI_ERR_DATA, forgeries[i].says);
+		free(copy);
+	}
+	keras_state_clear(&s);
+}
+
 static void test_texts(void **state)
 {
 	struct rusage before;
@@ -190,8 +277,8 @@ static void test_texts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_archives),    cmocka_unit_test(test_cuts),  cmocka_unit_test(test_weights),
-		cmocka_unit_test(test_weights_cut), cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_archives),    cmocka_unit_test(test_cuts),   cmocka_unit_test(test_weights),
+		cmocka_unit_test(test_weights_cut), cmocka_unit_test(test_forged), cmocka_unit_test(test_texts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
