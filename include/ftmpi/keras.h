@@ -6,7 +6,7 @@
  *
  * Supported: Sequential, and Functional models that are one chain; InputLayer, Flatten, Dense, Dropout (and Activation, ReLU, Softmax right after a
  * Dense layer without an activation of its own, folded into it); the optimizers, losses and metrics of optimizer.h and loss.h. A seed of Dropout is
- * passed over: masks come from ftmpi's own. An initializer matters only where a file has no weights: there GlorotUniform and Zeros are ftmpi's, and
+ * passed over: masks come from ftmpi's own. An initializer matters only in a text without weights: there GlorotUniform and Zeros are ftmpi's, and
  * others are an error.
  *
  * Files are not trusted: they are read without HDF5's library, links are not followed, and nothing makes these functions crash, or take more memory
@@ -45,7 +45,7 @@ FTMPI_API ftmpi_status ftmpi_keras_model_create(const ftmpi_keras_model *keras, 
 /** How it was compiled; NULL: it was not. */
 FTMPI_API const ftmpi_compile *ftmpi_keras_compile(const ftmpi_keras_model *keras);
 
-/** Whether the file has weights. */
+/** Whether the file has weights: .keras has, .json has not. */
 FTMPI_API bool ftmpi_keras_has_weights(const ftmpi_keras_model *keras);
 
 /**

@@ -2,6 +2,7 @@
 /* ZIP archives through libzip, on bytes in memory: what is read was read from the file once, and what is written is handed over whole. */
 #include "keras/archive.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zip.h>
@@ -52,11 +53,6 @@ void ftmpi__archive_close(ftmpi__archive **archive)
 		zip_discard((*archive)->zip);
 	ftmpi_free(*archive);
 	*archive = NULL;
-}
-
-bool ftmpi__archive_has(const ftmpi__archive *archive, const char *name)
-{
-	return zip_name_locate(archive->zip, name, 0) >= 0;
 }
 
 /* Length of a member once unpacked. Only the methods that Keras uses: others may want much memory for little data. */

@@ -5,16 +5,11 @@
 
 #include "ckpt/image.h"
 
-#include <stdbool.h>
-
 typedef struct ftmpi__archive ftmpi__archive;
 
 /** Open an archive. @param image must outlive it. @param what names the file in errors. Errors: ERR_DATA, ERR_MEMORY. */
 ftmpi_status ftmpi__archive_open(const ftmpi__image *image, const char *what, ftmpi__archive **out) FTMPI_CHECK_RESULT;
 void ftmpi__archive_close(ftmpi__archive **archive);
-
-/** Whether there is a member of this name. */
-bool ftmpi__archive_has(const ftmpi__archive *archive, const char *name);
 
 /** Unpack a member, whose checksum is verified. @param max_bytes a longer one is refused before memory is taken. Errors: ERR_DATA, ERR_MEMORY. */
 ftmpi_status ftmpi__archive_read(const ftmpi__archive *archive, const char *name, uint64_t max_bytes,

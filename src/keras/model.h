@@ -35,7 +35,4 @@ ftmpi_status ftmpi__keras_take_compile(ftmpi_keras_model *model, const ftmpi__js
 ftmpi_status ftmpi__keras_parse(const char *json, size_t n_bytes, const char *what,
 				ftmpi_keras_model **out) FTMPI_CHECK_RESULT;
 
-/** Errors: ERR_DATA when the model is to start from initial values that ftmpi does not have. */
-ftmpi_status ftmpi__keras_check_initializers(const ftmpi_keras_model *model) FTMPI_CHECK_RESULT;
-
 #endif

@@ -56,11 +56,8 @@ static ftmpi_status unpack(const ftmpi__image *image, const char *file, ftmpi_ke
 	FTMPI_TRY(ftmpi__archive_read(archive, FTMPI__KERAS_CONFIG, MAX_CONFIG_BYTES, &config));
 	FTMPI_TRY(ftmpi__keras_parse((const char *)config.data, config.n_bytes, file, &keras));
 	FTMPI_TRY(ftmpi_keras_model_create(keras, &model));
-	if (ftmpi__archive_has(archive, FTMPI__KERAS_WEIGHTS))
-		FTMPI_TRY(ftmpi__archive_read(archive, FTMPI__KERAS_WEIGHTS, max_weight_bytes(model, image->n_bytes),
-					      &keras->weights));
-	else
-		FTMPI_TRY(ftmpi__keras_check_initializers(keras));
+	FTMPI_TRY(ftmpi__archive_read(archive, FTMPI__KERAS_WEIGHTS, max_weight_bytes(model, image->n_bytes),
+				      &keras->weights));
 	*out = keras;
 	keras = NULL;
 done:

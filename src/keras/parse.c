@@ -187,27 +187,18 @@ done:
 	return status;
 }
 
-ftmpi_status ftmpi__keras_check_initializers(const ftmpi_keras_model *model)
-{
-	ftmpi_status status = FTMPI_OK;
-
-	if (model->initializer[0] != '\0')
-		FTMPI_FAIL(
-			FTMPI_ERR_DATA,
-			"'%s': %s, and the file has no weights: only GlorotUniform and Zeros are supported then; save "
-			"the whole model as .keras, with its weights",
-			model->what, model->initializer);
-done:
-	return status;
-}
-
 ftmpi_status ftmpi_keras_parse(const char *json, size_t n_bytes, const char *what, ftmpi_keras_model **out)
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_keras_model *model = NULL;
 
 	FTMPI_TRY(ftmpi__keras_parse(json, n_bytes, what, &model));
-	FTMPI_TRY(ftmpi__keras_check_initializers(model));
+	if (model->initializer[0] != '\0')
+		FTMPI_FAIL(
+			FTMPI_ERR_DATA,
+			"'%s': %s, and there are no weights: only GlorotUniform and Zeros are supported then; save the "
+			"whole model as .keras, with its weights",
+			what, model->initializer);
 	*out = model;
 	model = NULL;
 done:

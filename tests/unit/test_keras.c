@@ -490,9 +490,9 @@ static void test_initializers(void **state)
 {
 	static const struct edit edits[] = {
 		{"\"class_name\": \"GlorotUniform\"", "\"class_name\": \"HeNormal\"",
-		 "layer 'dense' (Dense): kernel_initializer is HeNormal, and the file has no weights"},
+		 "layer 'dense' (Dense): kernel_initializer is HeNormal, and there are no weights"},
 		{"\"class_name\": \"Zeros\"", "\"class_name\": \"Ones\"",
-		 "bias_initializer is Ones, and the file has no weights"},
+		 "bias_initializer is Ones, and there are no weights"},
 	};
 
 	(void)state;
