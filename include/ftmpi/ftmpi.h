@@ -17,6 +17,7 @@
 #include <ftmpi/keyvalue.h>
 #include <ftmpi/log.h>
 #include <ftmpi/loss.h>
+#include <ftmpi/manager.h>
 #include <ftmpi/memory.h>
 #include <ftmpi/model.h>
 #include <ftmpi/optimizer.h>

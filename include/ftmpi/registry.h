@@ -47,9 +47,10 @@ typedef struct ftmpi_entry {
 	int64_t dims[FTMPI_MAX_DIMS];
 	void *data;           /**< the array; NULL for a buffer */
 	ftmpi_buffer *buffer; /**< length is part of what is saved; NULL for an array */
+	bool chief_only;      /**< set by ftmpi_checkpoint_track: on other ranks `data` is not used and may be NULL */
 } ftmpi_entry;
 
-/** Bytes that an entry's array has now. Local. */
+/** Bytes that an entry's array has now; 0 where `data` is NULL. Local. */
 FTMPI_API size_t ftmpi_entry_bytes(const ftmpi_entry *entry);
 /** The bytes of an entry now. Local. */
 FTMPI_API const void *ftmpi_entry_data(const ftmpi_entry *entry);

@@ -87,7 +87,7 @@ FTMPI_API void ftmpi_trainer_destroy(ftmpi_trainer **trainer);
 FTMPI_API ftmpi_status ftmpi_trainer_set_record(ftmpi_trainer *trainer, const char *name,
 						const char *text) FTMPI_CHECK_RESULT;
 
-/** Restore the whole state. Collective. @param reader chief only. Errors: as ftmpi_checkpoint_restore. */
+/** Restore the whole state. Collective. @param reader chief only. Errors: as ftmpi_checkpoint_restore_reader. */
 FTMPI_API ftmpi_status ftmpi_trainer_restore(ftmpi_trainer *trainer, const ftmpi_reader *reader) FTMPI_CHECK_RESULT;
 
 /** Whether the end that the options name is reached. Local, same on all ranks. */
@@ -96,7 +96,7 @@ FTMPI_API bool ftmpi_trainer_finished(const ftmpi_trainer *trainer);
 /**
  * Train until the end that the options name. Collective. Saves into the store as the options say, and at the end.
  * @param store the chief's; NULL elsewhere; NULL on the chief: no checkpoints. @param observer chief only; NULL: none.
- * Errors (agreed): ERR_DIVERGED when a loss or a parameter is not finite, found before anything of it is saved; as ftmpi_checkpoint_save.
+ * Errors (agreed): ERR_DIVERGED when a loss or a parameter is not finite, found before anything of it is saved; as ftmpi_manager_save.
  */
 FTMPI_API ftmpi_status ftmpi_trainer_run(ftmpi_trainer *trainer, ftmpi_store *store,
 					 const ftmpi_observer *observer) FTMPI_CHECK_RESULT;

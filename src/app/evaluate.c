@@ -55,14 +55,14 @@ done:
 static ftmpi_status load_params(struct app_context *app, const ftmpi_comm *comm, struct evaluation *e)
 {
 	ftmpi_status status = FTMPI_OK;
-	ftmpi_registry *registry = NULL;
+	ftmpi_checkpoint *checkpoint = NULL;
 
-	FTMPI_TRY(ftmpi_agree(comm, ftmpi_registry_create(&registry)));
+	FTMPI_TRY(ftmpi_agree(comm, ftmpi_checkpoint_create(comm, &checkpoint)));
 	FTMPI_TRY(ftmpi_agree(comm, FTMPI_ALLOC(ftmpi_model_layout(e->model)->n_elements, &e->params)));
-	FTMPI_TRY(ftmpi_agree(comm, ftmpi_model_register(e->model, e->params, registry)));
-	FTMPI_TRY(ftmpi_checkpoint_restore(comm, app->reader, registry));
+	FTMPI_TRY(ftmpi_agree(comm, ftmpi_model_register(e->model, e->params, ftmpi_checkpoint_registry(checkpoint))));
+	FTMPI_TRY(ftmpi_checkpoint_restore_reader(checkpoint, app->reader));
 done:
-	ftmpi_registry_destroy(&registry);
+	ftmpi_checkpoint_destroy(&checkpoint);
 	return status;
 }
 

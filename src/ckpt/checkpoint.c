@@ -1,159 +1,212 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Saving and restoring over all ranks.
+/* The checkpoint object: what is tracked, and saving it. restore.c has the way back.
  *
- * Restore:  1  the chief loads its registry from the reader; agree
- *           2  all ranks have the same entries
- *           3  the chief sends the lengths of the growable buffers and the digests of the file; buffers are made as long; agree
- *           4  each array is broadcast
- *           5  each rank hashes what it has now and compares it with the file's digests; agree
- * The chief too hashes its arrays: what it sent must be what the file holds. */
-#include <ftmpi/checkpoint.h>
-
+ * The registry holds what the file holds, on every rank the same list; the save counter is its first entry. The chief saves, all ranks agree on the
+ * outcome. Invariant: the counter changes only with a save that succeeded, or by a restore. */
+#include "ckpt/checkpoint_inside.h"
 #include "ckpt/digests.h"
+#include "ckpt/store_inside.h"
 
-#include <ftmpi/failpoint.h>
+#include <stdio.h>
 #include <string.h>
 
-ftmpi_status ftmpi_checkpoint_save(const ftmpi_comm *comm, ftmpi_store *store, const ftmpi_registry *registry,
-				   int64_t number, char *file)
+#define USER "ftmpi/user/"
+
+ftmpi_status ftmpi_checkpoint_create(const ftmpi_comm *comm, ftmpi_checkpoint **out)
 {
 	ftmpi_status status = FTMPI_OK;
+	ftmpi_checkpoint *c = NULL;
 
-	if (ftmpi_comm_is_chief(comm))
-		status = ftmpi_store_save(store, registry, number, file);
-	return ftmpi_agree(comm, status);
-}
-
-/* One row of what the chief tells about each entry. */
-struct notice {
-	int64_t n_bytes;
-	ftmpi_digest digest;
-};
-
-/* Digest of the entries' names, types, kinds and shapes, without their contents. */
-static ftmpi_status describe(const ftmpi_registry *registry, ftmpi_digest *out)
-{
-	ftmpi_status status = FTMPI_OK;
-	ftmpi_hasher *hasher = NULL;
-
-	FTMPI_TRY(ftmpi_hasher_create(&hasher));
-	for (int i = 0; i < ftmpi_registry_n_entries(registry); i++) {
-		const ftmpi_entry *entry = ftmpi_registry_entry(registry, i);
-		int64_t facts[4 + FTMPI_MAX_DIMS] = {entry->dtype, entry->kind, entry->n_dims, entry->buffer != NULL};
-
-		memcpy(facts + 4, entry->dims, sizeof entry->dims);
-		ftmpi_hasher_update(hasher, entry->path, strlen(entry->path) + 1);
-		ftmpi_hasher_update(hasher, facts, sizeof facts);
-	}
-	*out = ftmpi_hasher_digest(hasher);
+	FTMPI_TRY(FTMPI_ALLOC(1, &c));
+	c->comm = comm;
+	FTMPI_TRY(ftmpi_registry_create(&c->registry));
+	FTMPI_TRY(
+		ftmpi_registry_add_scalar(c->registry, FTMPI__SAVE_COUNTER, FTMPI_I64, &c->save_counter, FTMPI_RECORD));
+	*out = c;
+	c = NULL;
 done:
-	ftmpi_hasher_destroy(&hasher);
+	ftmpi_checkpoint_destroy(&c);
 	return status;
 }
 
-static ftmpi_status compare_registries(const ftmpi_comm *comm, const ftmpi_registry *registry)
+void ftmpi_checkpoint_destroy(ftmpi_checkpoint **checkpoint)
+{
+	if (*checkpoint == NULL)
+		return;
+	ftmpi_registry_destroy(&(*checkpoint)->registry);
+	ftmpi_buffer_clear(&(*checkpoint)->trackables);
+	ftmpi_free(*checkpoint);
+	*checkpoint = NULL;
+}
+
+ftmpi_status ftmpi_checkpoint_track(ftmpi_checkpoint *c, const char *name, ftmpi_dtype dtype, int n_dims,
+				    const int64_t *dims, void *data, bool replicated)
+{
+	ftmpi_status status = FTMPI_OK;
+	char path[FTMPI__ENTRY_PATH_MAX + sizeof USER];
+	ftmpi_entry entry = {.path = path,
+			     .dtype = dtype,
+			     .kind = FTMPI_STATE,
+			     .n_dims = n_dims,
+			     .data = data,
+			     .chief_only = !replicated};
+
+	/* What is cut off here is too long by itself. */
+	(void)snprintf(path, sizeof path, USER "%s", name == NULL ? "" : name);
+	if (n_dims > 0 && n_dims <= FTMPI_MAX_DIMS)
+		memcpy(entry.dims, dims, (size_t)n_dims * sizeof *dims);
+	FTMPI_TRY(ftmpi__registry_add_entry(c->registry, &entry, replicated || ftmpi_comm_is_chief(c->comm)));
+done:
+	return status;
+}
+
+ftmpi_status ftmpi_checkpoint_track_scalar(ftmpi_checkpoint *c, const char *name, ftmpi_dtype dtype, void *data)
+{
+	return ftmpi_checkpoint_track(c, name, dtype, 0, NULL, data, true);
+}
+
+ftmpi_status ftmpi_checkpoint_add(ftmpi_checkpoint *c, const ftmpi_trackable *trackable)
+{
+	return ftmpi_buffer_append(&c->trackables, trackable, sizeof *trackable);
+}
+
+ftmpi_registry *ftmpi_checkpoint_registry(ftmpi_checkpoint *c)
+{
+	return c->registry;
+}
+
+int64_t ftmpi_checkpoint_save_counter(const ftmpi_checkpoint *c)
+{
+	return c->save_counter;
+}
+
+int ftmpi__checkpoint_n_trackables(const ftmpi_checkpoint *c)
+{
+	return (int)(c->trackables.n_bytes / sizeof(ftmpi_trackable));
+}
+
+const ftmpi_trackable *ftmpi__checkpoint_trackable(const ftmpi_checkpoint *c, int i)
+{
+	return (const ftmpi_trackable *)(const void *)c->trackables.data + i;
+}
+
+int64_t ftmpi__checkpoint_next(const ftmpi_checkpoint *c, int64_t newest)
+{
+	const int64_t last = newest > c->save_counter ? newest : c->save_counter;
+
+	return last < INT64_MAX ? last + 1 : last;
+}
+
+/* Make what is tracked complete on every rank. */
+static ftmpi_status before_save(const ftmpi_checkpoint *c)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	for (int i = 0; i < ftmpi__checkpoint_n_trackables(c); i++) {
+		const ftmpi_trackable *trackable = ftmpi__checkpoint_trackable(c, i);
+
+		if (trackable->before_save != NULL)
+			FTMPI_TRY(ftmpi_agree(c->comm, trackable->before_save(trackable->context)));
+	}
+done:
+	return status;
+}
+
+ftmpi_status ftmpi__checkpoint_save(ftmpi_checkpoint *c, ftmpi_store *store, int64_t number, int64_t counter)
+{
+	ftmpi_status status = FTMPI_OK;
+	const int64_t old_counter = c->save_counter;
+
+	FTMPI_TRY(before_save(c));
+	c->save_counter = counter;
+	if (ftmpi_comm_is_chief(c->comm))
+		status = ftmpi_store_save(store, c->registry, number, NULL);
+	status = ftmpi_agree(c->comm, status);
+	if (status != FTMPI_OK)
+		c->save_counter = old_counter;
+	FTMPI_TRY(status);
+done:
+	return status;
+}
+
+/* On the chief: the store of a prefix, and the number of its next checkpoint. */
+static ftmpi_status open_folder(const ftmpi_checkpoint *c, const char *prefix, ftmpi_store **out, int64_t *number)
+{
+	ftmpi_status status = FTMPI_OK;
+	char directory[FTMPI_PATH_MAX];
+	ftmpi_store_options options;
+	ftmpi_store *store = NULL;
+	int n;
+
+	ftmpi_store_options_init(&options);
+	options.keep_max = 0;
+	FTMPI_TRY(ftmpi__path_split(prefix, directory, sizeof directory, &options.name));
+	FTMPI_TRY(ftmpi_store_open(directory, &options, &store));
+	n = ftmpi_store_n_items(store);
+	*number = ftmpi__checkpoint_next(c, n > 0 ? ftmpi_store_get(store, n - 1)->number : -1);
+	*out = store;
+done:
+	return status;
+}
+
+ftmpi_status ftmpi_checkpoint_save(ftmpi_checkpoint *c, const char *prefix, char *path)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_store *store = NULL;
+	int64_t number = 0;
+
+	if (ftmpi_comm_is_chief(c->comm))
+		status = open_folder(c, prefix, &store, &number);
+	FTMPI_TRY(ftmpi_agree(c->comm, status));
+	FTMPI_TRY(ftmpi_broadcast(c->comm, &number, (int64_t)sizeof number, FTMPI_CHIEF));
+	FTMPI_TRY(ftmpi__checkpoint_save(c, store, number, number));
+	if (path != NULL)
+		(void)snprintf(path, FTMPI_PATH_MAX, "%s-%lld%s", prefix, (long long)number, FTMPI__SUFFIX);
+done:
+	ftmpi_store_close(&store);
+	return status;
+}
+
+/* On the chief. */
+static ftmpi_status write_file(const ftmpi_checkpoint *c, const char *prefix)
+{
+	ftmpi_status status = FTMPI_OK;
+	char directory[FTMPI_PATH_MAX], file[FTMPI_PATH_MAX + sizeof FTMPI__SUFFIX];
+	const char *name;
+
+	FTMPI_TRY(ftmpi__path_split(prefix, directory, sizeof directory, &name));
+	FTMPI_TRY(ftmpi__directory_make(directory));
+	(void)snprintf(file, sizeof file, "%s%s", prefix, FTMPI__SUFFIX);
+	FTMPI_TRY(ftmpi_registry_write(c->registry, file));
+done:
+	return status;
+}
+
+ftmpi_status ftmpi_checkpoint_write(ftmpi_checkpoint *c, const char *prefix, char *path)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	FTMPI_TRY(before_save(c));
+	if (ftmpi_comm_is_chief(c->comm))
+		status = write_file(c, prefix);
+	FTMPI_TRY(ftmpi_agree(c->comm, status));
+	if (path != NULL)
+		(void)snprintf(path, FTMPI_PATH_MAX, "%s%s", prefix, FTMPI__SUFFIX);
+done:
+	return status;
+}
+
+ftmpi_status ftmpi_checkpoint_state_digest(ftmpi_checkpoint *c, ftmpi_digest *out)
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_digest digest = {0};
 
-	FTMPI_TRY(ftmpi_agree(comm, describe(registry, &digest)));
-	FTMPI_TRY(ftmpi_comm_compare(comm, digest, "list of checkpoint entries"));
+	FTMPI_TRY(before_save(c));
+	if (ftmpi_comm_is_chief(c->comm))
+		status = ftmpi_registry_state_digest(c->registry, &digest);
+	FTMPI_TRY(ftmpi_agree(c->comm, status));
+	FTMPI_TRY(ftmpi_broadcast(c->comm, &digest, (int64_t)sizeof digest, FTMPI_CHIEF));
+	*out = digest;
 done:
-	return status;
-}
-
-/* The chief's arrays, and what it will tell about them. */
-static ftmpi_status load(const ftmpi_reader *reader, const ftmpi_registry *registry, struct notice *notices)
-{
-	ftmpi_status status = FTMPI_OK;
-
-	FTMPI_TRY(ftmpi_reader_load(reader, registry));
-	for (int i = 0; i < ftmpi_registry_n_entries(registry); i++) {
-		const ftmpi_variable *variable = ftmpi_reader_find(reader, ftmpi_registry_entry(registry, i)->path);
-
-		notices[i] = (struct notice){.n_bytes = (int64_t)variable->n_bytes, .digest = variable->digest};
-	}
-done:
-	return status;
-}
-
-static ftmpi_status resize_buffers(const ftmpi_registry *registry, const struct notice *notices)
-{
-	ftmpi_status status = FTMPI_OK;
-
-	for (int i = 0; i < ftmpi_registry_n_entries(registry); i++) {
-		const ftmpi_entry *entry = ftmpi_registry_entry(registry, i);
-
-		if (entry->buffer != NULL)
-			FTMPI_TRY(ftmpi_buffer_resize(entry->buffer, (size_t)notices[i].n_bytes));
-	}
-done:
-	return status;
-}
-
-/* The entry's memory, to be written. */
-static char *bytes_of(const ftmpi_entry *entry)
-{
-	return entry->buffer != NULL ? entry->buffer->data : entry->data;
-}
-
-static ftmpi_status broadcast_all(const ftmpi_comm *comm, const ftmpi_registry *registry)
-{
-	ftmpi_status status = FTMPI_OK;
-
-	for (int i = 0; i < ftmpi_registry_n_entries(registry); i++) {
-		const ftmpi_entry *entry = ftmpi_registry_entry(registry, i);
-		const size_t n_bytes = ftmpi_entry_bytes(entry);
-
-		if (n_bytes == 0)
-			continue;
-		FTMPI_TRY(ftmpi_broadcast(comm, bytes_of(entry), (int64_t)n_bytes, FTMPI_CHIEF));
-		if (ftmpi_failpoint_hit(FTMPI_FP_RESTORE_RECEIVED) == FTMPI_FAULT_CORRUPT)
-			bytes_of(entry)[n_bytes / 2] ^= 1;
-	}
-done:
-	return status;
-}
-
-/* What this rank has now against the file's digests. */
-static ftmpi_status check_received(const ftmpi_comm *comm, const ftmpi_registry *registry, const struct notice *notices)
-{
-	ftmpi_status status = FTMPI_OK;
-
-	for (int i = 0; i < ftmpi_registry_n_entries(registry); i++) {
-		const ftmpi_entry *entry = ftmpi_registry_entry(registry, i);
-
-		if (!ftmpi_digest_equal(ftmpi_entry_digest(entry), notices[i].digest))
-			FTMPI_FAIL(FTMPI_ERR_DATA,
-				   "rank %d received '%s' with other bits than the checkpoint has: its memory or the "
-				   "network "
-				   "is faulty",
-				   ftmpi_comm_rank(comm), entry->path);
-	}
-done:
-	return status;
-}
-
-ftmpi_status ftmpi_checkpoint_restore(const ftmpi_comm *comm, const ftmpi_reader *reader,
-				      const ftmpi_registry *registry)
-{
-	ftmpi_status status = FTMPI_OK;
-	const int n = ftmpi_registry_n_entries(registry);
-	struct notice *notices = NULL;
-
-	(void)ftmpi_failpoint_hit(FTMPI_FP_RESTORE_BEGIN);
-	FTMPI_TRY(compare_registries(comm, registry));
-	status = FTMPI_ALLOC(n, &notices);
-	if (status == FTMPI_OK && ftmpi_comm_is_chief(comm))
-		status = load(reader, registry, notices);
-	FTMPI_TRY(ftmpi_agree(comm, status));
-	(void)ftmpi_failpoint_hit(FTMPI_FP_RESTORE_BEFORE_BROADCAST);
-	FTMPI_TRY(ftmpi_broadcast(comm, notices, n * (int64_t)sizeof *notices, FTMPI_CHIEF));
-	FTMPI_TRY(ftmpi_agree(comm, resize_buffers(registry, notices)));
-	FTMPI_TRY(broadcast_all(comm, registry));
-	FTMPI_TRY(ftmpi_agree(comm, check_received(comm, registry, notices)));
-	(void)ftmpi_failpoint_hit(FTMPI_FP_RESTORE_END);
-done:
-	ftmpi_free(notices);
 	return status;
 }

@@ -43,6 +43,10 @@ ftmpi__array ftmpi__entry_array(const ftmpi_entry *entry, int64_t *dims);
 /** "float32[784, 512]", "int64" for a scalar; cut off where `text` ends. Local. Returns `text`. */
 const char *ftmpi__shape_format(ftmpi_dtype dtype, int n_dims, const int64_t *dims, char *text, size_t text_bytes);
 
+/** Register an entry, copied; otherwise as ftmpi_registry_add. @param data_needed false: it may have no array on this rank. */
+ftmpi_status ftmpi__registry_add_entry(ftmpi_registry *registry, const ftmpi_entry *entry,
+				       bool data_needed) FTMPI_CHECK_RESULT;
+
 /** The i-th entry in the order of the paths. Local. */
 const ftmpi_entry *ftmpi__registry_sorted(const ftmpi_registry *registry, int i);
 

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Filling a registry from a checkpoint: all or nothing.
  *
- * 1  every entry is compared with the file: presence, type, shape
- * 2  memory for the growable buffers is taken
- * 3  nothing can fail any more: arrays are copied, buffers are exchanged */
-#include "ckpt/reader_inside.h"
+ * 1  match: every entry is compared with the file: presence, type, shape
+ * 2  copy buffers: memory for the growable ones is taken
+ * 3  write: nothing can fail any more; arrays are copied, buffers are exchanged */
+#include "ckpt/reader_load.h"
 
 #include "ckpt/digests.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_NAMED = 10, SHAPE_TEXT = 160 };
+enum { SHAPE_TEXT = 160 };
 
 /* What does not fit an entry, appended to `report`; nothing when it fits. */
 static ftmpi_status compare_entry(const ftmpi_entry *entry, const ftmpi_variable *variable, ftmpi_buffer *report)
@@ -36,7 +36,18 @@ done:
 	return status;
 }
 
-static ftmpi_status compare_all(const ftmpi_reader *reader, const ftmpi_registry *registry)
+bool ftmpi__about_run(const char *path)
+{
+	return strncmp(path, FTMPI__RUN "/", sizeof FTMPI__RUN) == 0;
+}
+
+static bool is_needed(const ftmpi_entry *entry, ftmpi__need need)
+{
+	return need == FTMPI__NEED_ALL || (need == FTMPI__NEED_STATE && !ftmpi__about_run(entry->path));
+}
+
+ftmpi_status ftmpi__match(const ftmpi_reader *reader, const ftmpi_registry *registry, ftmpi__need need,
+			  const ftmpi__variable **found)
 {
 	ftmpi_status status = FTMPI_OK;
 	const int n = ftmpi_registry_n_entries(registry);
@@ -47,14 +58,16 @@ static ftmpi_status compare_all(const ftmpi_reader *reader, const ftmpi_registry
 		const ftmpi_entry *entry = ftmpi_registry_entry(registry, i);
 		const size_t before = report.n_bytes;
 
-		FTMPI_TRY(compare_entry(entry, ftmpi_reader_find(reader, entry->path), &report));
+		found[i] = ftmpi__reader_find(reader, entry->path);
+		if (found[i] != NULL || is_needed(entry, need))
+			FTMPI_TRY(compare_entry(entry, found[i] == NULL ? NULL : &found[i]->info, &report));
 		if (report.n_bytes == before)
 			continue;
-		if (++n_wrong > MAX_NAMED)
+		if (++n_wrong > FTMPI__MAX_NAMED)
 			FTMPI_TRY(ftmpi_buffer_resize(&report, before));
 	}
-	if (n_wrong > MAX_NAMED)
-		FTMPI_TRY(ftmpi_buffer_printf(&report, "; and %d more", n_wrong - MAX_NAMED));
+	if (n_wrong > FTMPI__MAX_NAMED)
+		FTMPI_TRY(ftmpi_buffer_printf(&report, "; and %d more", n_wrong - FTMPI__MAX_NAMED));
 	if (n_wrong > 0)
 		FTMPI_FAIL(FTMPI_ERR_DATA, "checkpoint '%s' does not fit this program: %d of %d entries differ%s",
 			   ftmpi_reader_file(reader), n_wrong, n, report.data);
@@ -63,48 +76,61 @@ done:
 	return status;
 }
 
-/* Copies of the growable variables, one for each entry; those of arrays stay empty. */
-static ftmpi_status read_buffers(const ftmpi_reader *reader, const ftmpi_registry *registry, ftmpi_buffer *buffers)
+ftmpi_status ftmpi__match_copy_buffers(const ftmpi_registry *registry, const ftmpi__variable *const *found,
+				       ftmpi_buffer *buffers)
 {
 	ftmpi_status status = FTMPI_OK;
 
-	for (int i = 0; i < ftmpi_registry_n_entries(registry); i++) {
-		const ftmpi_entry *entry = ftmpi_registry_entry(registry, i);
-
-		if (entry->buffer != NULL)
-			FTMPI_TRY(ftmpi_reader_read_buffer(reader, entry->path, &buffers[i]));
-	}
+	for (int i = 0; i < ftmpi_registry_n_entries(registry); i++)
+		if (found[i] != NULL && ftmpi_registry_entry(registry, i)->buffer != NULL)
+			FTMPI_TRY(ftmpi_buffer_append(&buffers[i], found[i]->data, found[i]->info.n_bytes));
 done:
 	return status;
 }
 
-static void write_entry(const ftmpi_reader *reader, const ftmpi_entry *entry, ftmpi_buffer *copy)
+void ftmpi__match_write(const ftmpi_registry *registry, const ftmpi__variable *const *found, ftmpi_buffer *buffers)
 {
-	const ftmpi__variable *variable = ftmpi__reader_find(reader, entry->path);
-	const ftmpi_buffer old = entry->buffer != NULL ? *entry->buffer : (ftmpi_buffer){0};
+	for (int i = 0; i < ftmpi_registry_n_entries(registry); i++) {
+		const ftmpi_entry *entry = ftmpi_registry_entry(registry, i);
 
-	if (entry->buffer != NULL) {
-		*entry->buffer = *copy;
-		*copy = old;
-	} else if (variable->info.n_bytes > 0) {
-		memcpy(entry->data, variable->data, variable->info.n_bytes);
+		if (found[i] == NULL)
+			continue;
+		if (entry->buffer != NULL)
+			ftmpi__swap_buffers(entry->buffer, &buffers[i]);
+		else if (found[i]->info.n_bytes > 0)
+			memcpy(entry->data, found[i]->data, found[i]->info.n_bytes);
 	}
+}
+
+void ftmpi__swap_buffers(ftmpi_buffer *a, ftmpi_buffer *b)
+{
+	const ftmpi_buffer c = *a;
+
+	*a = *b;
+	*b = c;
+}
+
+void ftmpi__free_buffers(ftmpi_buffer *buffers, int n)
+{
+	for (int i = 0; buffers != NULL && i < n; i++)
+		ftmpi_buffer_clear(&buffers[i]);
+	ftmpi_free(buffers);
 }
 
 ftmpi_status ftmpi_reader_load(const ftmpi_reader *reader, const ftmpi_registry *registry)
 {
 	ftmpi_status status = FTMPI_OK;
 	const int n = ftmpi_registry_n_entries(registry);
+	const ftmpi__variable **found = NULL;
 	ftmpi_buffer *buffers = NULL;
 
-	FTMPI_TRY(compare_all(reader, registry));
+	FTMPI_TRY(FTMPI_ALLOC(n, &found));
+	FTMPI_TRY(ftmpi__match(reader, registry, FTMPI__NEED_ALL, found));
 	FTMPI_TRY(FTMPI_ALLOC(n, &buffers));
-	FTMPI_TRY(read_buffers(reader, registry, buffers));
-	for (int i = 0; i < n; i++)
-		write_entry(reader, ftmpi_registry_entry(registry, i), &buffers[i]);
+	FTMPI_TRY(ftmpi__match_copy_buffers(registry, found, buffers));
+	ftmpi__match_write(registry, found, buffers);
 done:
-	for (int i = 0; buffers != NULL && i < n; i++)
-		ftmpi_buffer_clear(&buffers[i]);
-	ftmpi_free(buffers);
+	ftmpi__free_buffers(buffers, n);
+	ftmpi_free(found);
 	return status;
 }

@@ -50,6 +50,8 @@ size_t ftmpi_entry_bytes(const ftmpi_entry *entry)
 
 	if (entry->buffer != NULL)
 		return entry->buffer->n_bytes;
+	if (entry->data == NULL)
+		return 0;
 	for (int i = 0; i < entry->n_dims; i++)
 		n_bytes *= (size_t)entry->dims[i];
 	return n_bytes;
@@ -177,7 +179,7 @@ static int64_t count_elements(int n_dims, const int64_t *dims, size_t element_by
 	return n / (int64_t)element_bytes;
 }
 
-static ftmpi_status check_entry(const ftmpi_registry *registry, const ftmpi_entry *entry)
+static ftmpi_status check_entry(const ftmpi_registry *registry, const ftmpi_entry *entry, bool data_needed)
 {
 	ftmpi_status status = FTMPI_OK;
 	const char *path = entry->path;
@@ -198,21 +200,21 @@ static ftmpi_status check_entry(const ftmpi_registry *registry, const ftmpi_entr
 	n = count_elements(entry->n_dims, entry->dims, ftmpi_dtype_bytes(entry->dtype));
 	if (n < 0)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "checkpoint entry '%s': the shape is negative or too large", path);
-	if (entry->buffer == NULL && entry->data == NULL && n > 0)
+	if (data_needed && entry->buffer == NULL && entry->data == NULL && n > 0)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "checkpoint entry '%s' has no array", path);
 done:
 	return status;
 }
 
-/* Take a checked entry in; its path is copied behind it. */
-static ftmpi_status add_entry(ftmpi_registry *registry, const ftmpi_entry *entry)
+/* The entry's path is copied behind it. */
+ftmpi_status ftmpi__registry_add_entry(ftmpi_registry *registry, const ftmpi_entry *entry, bool data_needed)
 {
 	ftmpi_status status = FTMPI_OK;
 	char *memory = NULL, *path;
 	size_t path_bytes;
 	ftmpi_entry *own;
 
-	FTMPI_TRY(check_entry(registry, entry));
+	FTMPI_TRY(check_entry(registry, entry, data_needed));
 	path_bytes = strlen(entry->path) + 1;
 	FTMPI_TRY(FTMPI_ALLOC((int64_t)(sizeof *own + path_bytes), &memory));
 	own = (ftmpi_entry *)(void *)memory;
@@ -263,7 +265,7 @@ ftmpi_status ftmpi_registry_add(ftmpi_registry *registry, const char *path, ftmp
 
 	if (n_dims > 0 && n_dims <= FTMPI_MAX_DIMS)
 		memcpy(entry.dims, dims, (size_t)n_dims * sizeof *dims);
-	return add_entry(registry, &entry);
+	return ftmpi__registry_add_entry(registry, &entry, true);
 }
 
 ftmpi_status ftmpi_registry_add_scalar(ftmpi_registry *registry, const char *path, ftmpi_dtype dtype, void *data,
@@ -277,7 +279,7 @@ ftmpi_status ftmpi_registry_add_buffer(ftmpi_registry *registry, const char *pat
 {
 	const ftmpi_entry entry = {.path = path, .dtype = dtype, .kind = kind, .n_dims = 1, .buffer = buffer};
 
-	return add_entry(registry, &entry);
+	return ftmpi__registry_add_entry(registry, &entry, true);
 }
 
 /* A group that was asked for before may be asked for again, with the same name or without one. */

@@ -27,7 +27,8 @@ static ftmpi_status take_checkpoint(ftmpi_store *store, const char *name, int64_
 		FTMPI_FAIL(ftmpi__io_status(errno), "cannot look at '%s/%s': %s", store->path, name, strerror(errno));
 	}
 	if (!S_ISREG(st.st_mode)) {
-		ftmpi_log(FTMPI_LOG_WARNING, "'%s/%s' is not a regular file: ignored", store->path, name);
+		if (!store->quiet)
+			ftmpi_log(FTMPI_LOG_WARNING, "'%s/%s' is not a regular file: ignored", store->path, name);
 		goto done;
 	}
 	if (i >= 0) {

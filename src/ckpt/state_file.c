@@ -15,6 +15,7 @@
  * directory. So the parser is strict and guesses nothing. */
 #include "ckpt/store_inside.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -274,6 +275,56 @@ ftmpi_status ftmpi__state_parse(const char *text, size_t n_bytes, const char *na
 	p.state = (ftmpi__state){0};
 done:
 	ftmpi__state_clear(&p.state);
+	return status;
+}
+
+static ftmpi_status check_size(const uint8_t *start, size_t n_bytes, const char *file)
+{
+	(void)start;
+	(void)file;
+	return n_bytes > FTMPI__STATE_MAX_BYTES ? bad("it is absurdly long") : FTMPI_OK;
+}
+
+static ftmpi_status read_text(const ftmpi__directory *directory, ftmpi__image *out)
+{
+	char path[FTMPI_PATH_MAX];
+
+	(void)snprintf(path, sizeof path, "%s/%s", directory->path, FTMPI__STATE_FILE);
+	return ftmpi__file_read(directory->fd, FTMPI__STATE_FILE, O_NOFOLLOW, path, 1, check_size, out);
+}
+
+ftmpi_status ftmpi__state_read(const ftmpi__directory *directory, const char *name, ftmpi__state *out)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi__image text = {0};
+
+	FTMPI_TRY(read_text(directory, &text));
+	FTMPI_TRY(ftmpi__state_parse((const char *)text.data, text.n_bytes, name, out));
+done:
+	ftmpi__image_clear(&text);
+	return status;
+}
+
+ftmpi_status ftmpi__state_name(const ftmpi__directory *directory, char name[FTMPI__NAME_MAX])
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi__image text = {0};
+	struct parser p = {0};
+	size_t n_bytes;
+
+	FTMPI_TRY(read_text(directory, &text));
+	p.at = (const char *)text.data;
+	FTMPI_TRY(check_digest(p.at, text.n_bytes, &n_bytes));
+	if (!skip(&p, KEY_LATEST "\""))
+		FTMPI_FAIL(FTMPI_ERR_NOT_FOUND, "'%s/%s' lists no checkpoint", directory->path, FTMPI__STATE_FILE);
+	n_bytes = strcspn(p.at, "\"\n");
+	while (n_bytes > 0 && p.at[n_bytes - 1] != '-')
+		n_bytes--;
+	if (n_bytes < 2 || n_bytes > FTMPI__NAME_MAX)
+		FTMPI_TRY(bad("the latest path is not as it should be"));
+	(void)snprintf(name, FTMPI__NAME_MAX, "%.*s", (int)n_bytes - 1, p.at);
+done:
+	ftmpi__image_clear(&text);
 	return status;
 }
 

@@ -15,16 +15,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* How often a read-only opener looks again when files vanish under it. */
-enum { MAX_LOOKS = 20 };
-
 void ftmpi_store_options_init(ftmpi_store_options *options)
 {
 	*options = (ftmpi_store_options){.name = "ckpt", .keep_max = 5, .lock_wait_s = 10};
 }
 
-/* The name is part of file names and of the state file, where it must need no quoting. */
-static bool name_is_good(const char *name)
+bool ftmpi__name_is_good(const char *name)
 {
 	if (name == NULL || name[0] == '\0' || name[0] == '.' || strlen(name) >= FTMPI__NAME_MAX)
 		return false;
@@ -40,7 +36,7 @@ static ftmpi_status check_options(const char *directory, const ftmpi_store_optio
 
 	if (directory == NULL || directory[0] == '\0')
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "the checkpoint directory has no name");
-	if (!name_is_good(options->name))
+	if (!ftmpi__name_is_good(options->name))
 		FTMPI_FAIL(FTMPI_ERR_USAGE,
 			   "bad checkpoint name '%s': 1 to %d bytes without blanks, quotes, '/' or '\\', not starting "
 			   "with "
@@ -60,7 +56,7 @@ done:
 	return status;
 }
 
-static ftmpi_status create(const char *directory, const ftmpi_store_options *options, ftmpi_store **out)
+static ftmpi_status create(const char *directory, const ftmpi_store_options *options, bool quiet, ftmpi_store **out)
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_store *store = NULL;
@@ -76,6 +72,7 @@ static ftmpi_status create(const char *directory, const ftmpi_store_options *opt
 	(void)snprintf(store->name, sizeof store->name, "%s", options->name);
 	store->options = *options;
 	store->options.name = store->name;
+	store->quiet = quiet;
 	*out = store;
 	store = NULL;
 done:
@@ -106,18 +103,6 @@ done:
 	return status;
 }
 
-static ftmpi_status check_state_size(const uint8_t *start, size_t n_bytes, const char *file)
-{
-	ftmpi_status status = FTMPI_OK;
-
-	(void)start;
-	(void)file;
-	if (n_bytes > FTMPI__STATE_MAX_BYTES)
-		FTMPI_FAIL(FTMPI_ERR_DATA, "it is absurdly long");
-done:
-	return status;
-}
-
 /* Entries that are not newer than the last preserved one are preserved. A clock that went back must not make old ones look new. */
 static void settle_times(ftmpi_store *store)
 {
@@ -128,9 +113,10 @@ static void settle_times(ftmpi_store *store)
 		ftmpi_store_item *item = ftmpi__items_get(state, i);
 
 		item->preserved = item->preserved || item->timestamp_s <= state->last_preserved_s;
-		item->timestamp_s = fmin(item->timestamp_s, now_s);
+		if (!store->options.read_only) /* one that only looks tells checkpoints apart by their times */
+			item->timestamp_s = fmin(item->timestamp_s, now_s);
 	}
-	if (now_s < state->last_preserved_s) {
+	if (now_s < state->last_preserved_s && !store->options.read_only) {
 		ftmpi_log(FTMPI_LOG_WARNING,
 			  "the clock is %.0f s behind the last preserved checkpoint of '%s': counting from now",
 			  state->last_preserved_s - now_s, store->path);
@@ -141,25 +127,17 @@ static void settle_times(ftmpi_store *store)
 /* Sets *found when there is a good state file. */
 static ftmpi_status read_state(ftmpi_store *store, bool *found)
 {
-	ftmpi_status status = FTMPI_OK;
-	char path[FTMPI_PATH_MAX];
-	ftmpi__image text = {0};
+	ftmpi_status status = ftmpi__state_read(&store->directory, store->name, &store->state);
 
-	*found = false;
-	(void)snprintf(path, sizeof path, "%s/%s", store->path, FTMPI__STATE_FILE);
-	status = ftmpi__file_read(store->directory.fd, FTMPI__STATE_FILE, O_NOFOLLOW, path, 1, check_state_size, &text);
-	if (status == FTMPI_OK)
-		status = ftmpi__state_parse((const char *)text.data, text.n_bytes, store->name, &store->state);
 	*found = status == FTMPI_OK;
-	if (status == FTMPI_ERR_DATA)
+	if (status == FTMPI_ERR_DATA && !store->quiet)
 		ftmpi_log(FTMPI_LOG_WARNING,
-			  "the state file '%s' is damaged (%s): taking the checkpoints from the directory", path,
-			  ftmpi_error_message());
+			  "the state file '%s/%s' is damaged (%s): taking the checkpoints from the directory",
+			  store->path, FTMPI__STATE_FILE, ftmpi_error_message());
 	if (status == FTMPI_ERR_DATA || status == FTMPI_ERR_NOT_FOUND)
 		status = FTMPI_OK;
 	if (*found)
 		settle_times(store);
-	ftmpi__image_clear(&text);
 	return status;
 }
 
@@ -176,14 +154,14 @@ done:
 	return status;
 }
 
-ftmpi_status ftmpi_store_open(const char *directory, const ftmpi_store_options *options, ftmpi_store **out)
+ftmpi_status ftmpi__store_open(const char *directory, const ftmpi_store_options *options, bool quiet, ftmpi_store **out)
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_store *store = NULL;
 	bool has_state;
 
 	FTMPI_TRY(check_options(directory, options));
-	FTMPI_TRY(create(directory, options, &store));
+	FTMPI_TRY(create(directory, options, quiet, &store));
 	FTMPI_TRY(open_directory(store));
 	if (!options->read_only) {
 		FTMPI_TRY(check_writable(store));
@@ -199,6 +177,11 @@ ftmpi_status ftmpi_store_open(const char *directory, const ftmpi_store_options *
 done:
 	ftmpi_store_close(&store);
 	return status;
+}
+
+ftmpi_status ftmpi_store_open(const char *directory, const ftmpi_store_options *options, ftmpi_store **out)
+{
+	return ftmpi__store_open(directory, options, false, out);
 }
 
 void ftmpi_store_close(ftmpi_store **store)
@@ -340,6 +323,26 @@ done:
 	return status;
 }
 
+/* Beside a run that saves a number again, the list that was read may speak of the file before it: then the verdict on the file is void. */
+static bool list_is_outdated(const ftmpi_store *store, int i)
+{
+	const ftmpi_store_item *item = ftmpi__items_get(&store->state, i), *now;
+	ftmpi__state state = {0};
+	bool outdated = true;
+	int at = -1;
+
+	if (!store->options.read_only || !item->listed)
+		return false;
+	if (ftmpi__state_read(&store->directory, store->name, &state) == FTMPI_OK)
+		at = ftmpi__items_find(&state, item->number);
+	if (at >= 0) {
+		now = ftmpi__items_get(&state, at);
+		outdated = !now->listed || !ftmpi_digest_equal(now->digest, item->digest);
+	}
+	ftmpi__state_clear(&state);
+	return outdated;
+}
+
 /* The newest good one of the items; NULL: none. Bad and vanished ones leave the list. */
 static ftmpi_status find_latest(ftmpi_store *store, ftmpi_reader **out)
 {
@@ -349,6 +352,8 @@ static ftmpi_status find_latest(ftmpi_store *store, ftmpi_reader **out)
 
 	for (int i = ftmpi__items_count(&store->state) - 1; i >= 0 && reader == NULL; i--) {
 		status = ftmpi_store_verify(store, i, &reader);
+		if (status == FTMPI_ERR_DATA && list_is_outdated(store, i))
+			status = FTMPI_ERR_NOT_FOUND;
 		if (status == FTMPI_ERR_DATA) {
 			set_aside(store, i);
 			n_set_aside++;
@@ -377,8 +382,8 @@ ftmpi_status ftmpi_store_open_latest(ftmpi_store *store, ftmpi_reader **out)
 
 	FTMPI_TRY(find_latest(store, &reader));
 	/* Beside a run that saves and deletes, what was listed a moment ago may be gone: look again. */
-	for (int look = 0; look < MAX_LOOKS && reader == NULL && store->options.read_only && store->n_vanished > 0;
-	     look++) {
+	for (int look = 0;
+	     look < FTMPI__MAX_LOOKS && reader == NULL && store->options.read_only && store->n_vanished > 0; look++) {
 		FTMPI_TRY(load(store, &has_state));
 		FTMPI_TRY(find_latest(store, &reader));
 	}

@@ -31,11 +31,29 @@ struct ftmpi_store {
 	char *path; /**< what directory.path points to */
 	char name[FTMPI__NAME_MAX];
 	ftmpi_store_options options;
+	bool quiet;  /**< no warnings about the directory: for one that looks again and again */
 	int lock_fd; /**< −1: no lock */
 	ftmpi__state state;
 	int n_bad;
 	int n_vanished; /**< files that the state file lists and that are not there */
 };
+
+/* store.c */
+
+/** As ftmpi_store_open. @param quiet no warnings about the directory. */
+ftmpi_status ftmpi__store_open(const char *directory, const ftmpi_store_options *options, bool quiet,
+			       ftmpi_store **out) FTMPI_CHECK_RESULT;
+/** Whether checkpoints can have this name: it is part of file names and of the state file, where it must need no quoting. */
+bool ftmpi__name_is_good(const char *name);
+
+/* look.c */
+
+/** How often one that looks without a lock looks again when files vanish under it. */
+enum { FTMPI__MAX_LOOKS = 20 };
+/** Open a directory to look only. @param name NULL: that of its checkpoints. Errors: ERR_NOT_FOUND (no directory; no checkpoints in it), ERR_USAGE,
+ * ERR_IO, ERR_MEMORY. */
+ftmpi_status ftmpi__look_open(const char *directory, const char *name, bool quiet,
+			      ftmpi_store **out) FTMPI_CHECK_RESULT;
 
 /* items.c */
 
@@ -73,6 +91,11 @@ ftmpi_status ftmpi__state_format(const ftmpi__state *state, const char *name, ft
 /** Read the text of a state; the items' `file` stays empty. Errors: ERR_DATA (says what is wrong), ERR_MEMORY. */
 ftmpi_status ftmpi__state_parse(const char *text, size_t n_bytes, const char *name,
 				ftmpi__state *out) FTMPI_CHECK_RESULT;
+/** Read the state file of a directory, as ftmpi__state_parse does. Errors: ERR_NOT_FOUND, ERR_DATA, ERR_IO, ERR_MEMORY. */
+ftmpi_status ftmpi__state_read(const ftmpi__directory *directory, const char *name,
+			       ftmpi__state *out) FTMPI_CHECK_RESULT;
+/** The name of the checkpoints that the state file of a directory lists. Errors: as ftmpi__state_read; ERR_NOT_FOUND when it lists none. */
+ftmpi_status ftmpi__state_name(const ftmpi__directory *directory, char name[FTMPI__NAME_MAX]) FTMPI_CHECK_RESULT;
 /** Write the state file as a checkpoint is written. Errors: ERR_IO, ERR_NO_SPACE, ERR_MEMORY. */
 ftmpi_status ftmpi__state_save(ftmpi_store *store) FTMPI_CHECK_RESULT;
 void ftmpi__state_clear(ftmpi__state *state);

@@ -7,6 +7,7 @@
 
 #include <ftmpi/failpoint.h>
 #include <ftmpi/log.h>
+#include <ftmpi/manager.h>
 
 #include <math.h>
 #include <string.h>
@@ -36,11 +37,11 @@ done:
 	return status;
 }
 
-static ftmpi_status save(ftmpi_trainer *t, ftmpi_store *store, const ftmpi_observer *observer)
+static ftmpi_status save(ftmpi_trainer *t, ftmpi_manager *manager, const ftmpi_observer *observer)
 {
 	ftmpi_status status = FTMPI_OK;
 	const double now_s = ftmpi__now_s();
-	char file[FTMPI_PATH_MAX] = "";
+	const char *file = NULL;
 	ftmpi_progress progress;
 
 	FTMPI_TRY(ftmpi_agree(t->comm, check_finite(t)));
@@ -48,8 +49,7 @@ static ftmpi_status save(ftmpi_trainer *t, ftmpi_store *store, const ftmpi_obser
 	t->wall_s += now_s - t->started_s;
 	t->started_s = now_s;
 	t->saved_at_s = ftmpi__calendar_s();
-	t->n_saves++;
-	FTMPI_TRY(ftmpi_checkpoint_save(t->comm, store, t->registry, t->state.step, file));
+	FTMPI_TRY(ftmpi_manager_save(manager, &t->state.step, false, &file));
 	t->saved_step = t->state.step;
 	t->saved_s = ftmpi__now_s();
 	progress = ftmpi_trainer_progress(t);
@@ -99,7 +99,7 @@ done:
 }
 
 /* A step and all that follows from it. */
-static ftmpi_status advance(ftmpi_trainer *t, ftmpi_store *store, bool saving, const ftmpi_observer *observer)
+static ftmpi_status advance(ftmpi_trainer *t, ftmpi_manager *manager, const ftmpi_observer *observer)
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_progress progress;
@@ -111,8 +111,8 @@ static ftmpi_status advance(ftmpi_trainer *t, ftmpi_store *store, bool saving, c
 	epoch_ended = t->state.position == ftmpi_dataset_n_samples(t->train);
 	if (epoch_ended)
 		FTMPI_TRY(end_epoch(t, observer));
-	if (saving && save_wanted(t, epoch_ended))
-		FTMPI_TRY(save(t, store, observer));
+	if (manager != NULL && save_wanted(t, epoch_ended))
+		FTMPI_TRY(save(t, manager, observer));
 done:
 	return status;
 }
@@ -120,23 +120,27 @@ done:
 ftmpi_status ftmpi_trainer_run(ftmpi_trainer *t, ftmpi_store *store, const ftmpi_observer *observer)
 {
 	ftmpi_status status = FTMPI_OK;
+	ftmpi_manager *manager = NULL;
 	bool saving = store != NULL, new_epoch = true;
 	ftmpi_progress progress = ftmpi_trainer_progress(t);
 
 	FTMPI_TRY(ftmpi_broadcast(t->comm, &saving, (int64_t)sizeof saving, FTMPI_CHIEF));
+	if (saving)
+		FTMPI_TRY(ftmpi_manager_create_on_store(t->checkpoint, store, NULL, &manager));
 	OBSERVE(observer, train_begin, &progress);
 	while (!ftmpi_trainer_finished(t)) {
 		if (new_epoch) {
 			progress = ftmpi_trainer_progress(t);
 			OBSERVE(observer, epoch_begin, &progress);
 		}
-		FTMPI_TRY(advance(t, store, saving, observer));
+		FTMPI_TRY(advance(t, manager, observer));
 		new_epoch = t->state.position == 0;
 	}
 	if (saving && t->saved_step != t->state.step)
-		FTMPI_TRY(save(t, store, observer));
+		FTMPI_TRY(save(t, manager, observer));
 	progress = ftmpi_trainer_progress(t);
 	OBSERVE(observer, train_end, &progress);
 done:
+	ftmpi_manager_destroy(&manager);
 	return status;
 }

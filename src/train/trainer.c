@@ -90,7 +90,7 @@ static ftmpi_status allocate(ftmpi_trainer *t)
 	FTMPI_TRY(FTMPI_ALLOC(t->max_rows, &t->samples));
 	FTMPI_TRY(FTMPI_ALLOC(n_workers * FTMPI__N_SCALARS, &t->worker_sums));
 	FTMPI_TRY(ftmpi_workspace_create(t->model, t->max_rows, &t->workspace));
-	FTMPI_TRY(ftmpi_registry_create(&t->registry));
+	FTMPI_TRY(ftmpi_checkpoint_create(t->comm, &t->checkpoint));
 done:
 	return status;
 }
@@ -115,12 +115,12 @@ static ftmpi_status register_optimizer(ftmpi_trainer *t)
 	ftmpi_status status = FTMPI_OK;
 	const ftmpi_layout *layout = ftmpi_model_layout(t->model);
 	const int n_entries = ftmpi_optimizer_n_slots(&t->optimizer) * layout->n_params;
+	ftmpi_registry *r = ftmpi_checkpoint_registry(t->checkpoint);
 	char path[PATH_BYTES];
 
-	FTMPI_TRY(ftmpi_registry_add_group(t->registry, "optimizer/vars", ftmpi_optimizer_name(t->optimizer.kind)));
-	FTMPI_TRY(ftmpi_registry_add_scalar(t->registry, "optimizer/vars/0", FTMPI_I64, &t->state.step, FTMPI_STATE));
-	FTMPI_TRY(ftmpi_registry_add_scalar(t->registry, "optimizer/vars/1", FTMPI_F32, &t->state.learning_rate,
-					    FTMPI_STATE));
+	FTMPI_TRY(ftmpi_registry_add_group(r, "optimizer/vars", ftmpi_optimizer_name(t->optimizer.kind)));
+	FTMPI_TRY(ftmpi_registry_add_scalar(r, "optimizer/vars/0", FTMPI_I64, &t->state.step, FTMPI_STATE));
+	FTMPI_TRY(ftmpi_registry_add_scalar(r, "optimizer/vars/1", FTMPI_F32, &t->state.learning_rate, FTMPI_STATE));
 	for (int k = 0; k < n_entries; k++) {
 		const ftmpi_param *p;
 		int slot, param;
@@ -128,8 +128,8 @@ static ftmpi_status register_optimizer(ftmpi_trainer *t)
 		ftmpi_optimizer_keras_entry(&t->optimizer, layout->n_params, k, &slot, &param);
 		p = &layout->params[param];
 		(void)snprintf(path, sizeof path, "optimizer/vars/%d", k + 2);
-		FTMPI_TRY(ftmpi_registry_add(t->registry, path, FTMPI_F32, p->n_dims, p->dims,
-					     t->state.slots[slot] + p->offset, FTMPI_STATE));
+		FTMPI_TRY(ftmpi_registry_add(r, path, FTMPI_F32, p->n_dims, p->dims, t->state.slots[slot] + p->offset,
+					     FTMPI_STATE));
 	}
 	if (t->optimizer.kind == FTMPI_NADAM) {
 		(void)snprintf(path, sizeof path, "optimizer/vars/%d", n_entries + 2);
@@ -142,7 +142,7 @@ done:
 static ftmpi_status register_state(ftmpi_trainer *t)
 {
 	ftmpi_status status = FTMPI_OK;
-	ftmpi_registry *r = t->registry;
+	ftmpi_registry *r = ftmpi_checkpoint_registry(t->checkpoint);
 	const int64_t n_sums = FTMPI__N_SUMS;
 
 	FTMPI_TRY(ftmpi_model_register(t->model, t->state.params, r));
@@ -157,7 +157,6 @@ static ftmpi_status register_state(ftmpi_trainer *t)
 	FTMPI_TRY(ftmpi_registry_add_scalar(r, "ftmpi/run/wall_time_s", FTMPI_F64, &t->wall_s, FTMPI_RECORD));
 	FTMPI_TRY(ftmpi_registry_add_scalar(r, "ftmpi/run/saved_at_s", FTMPI_F64, &t->saved_at_s, FTMPI_RECORD));
 	FTMPI_TRY(ftmpi_registry_add_scalar(r, "ftmpi/run/relaunches", FTMPI_I64, &t->n_relaunches, FTMPI_RECORD));
-	FTMPI_TRY(ftmpi_registry_add_scalar(r, "ftmpi/run/save_counter", FTMPI_I64, &t->n_saves, FTMPI_RECORD));
 done:
 	return status;
 }
@@ -222,7 +221,7 @@ void ftmpi_trainer_destroy(ftmpi_trainer **trainer)
 	ftmpi_exchange_destroy(&t->exchange);
 	ftmpi_evaluator_destroy(&t->evaluator);
 	ftmpi_workspace_destroy(&t->workspace);
-	ftmpi_registry_destroy(&t->registry);
+	ftmpi_checkpoint_destroy(&t->checkpoint);
 	ftmpi_free(t->state.params);
 	for (int i = 0; i < FTMPI_MAX_SLOTS; i++)
 		ftmpi_free(t->state.slots[i]);
@@ -243,12 +242,13 @@ void ftmpi_trainer_destroy(ftmpi_trainer **trainer)
 ftmpi_status ftmpi_trainer_set_record(ftmpi_trainer *t, const char *name, const char *text)
 {
 	ftmpi_status status = FTMPI_OK;
+	ftmpi_registry *r = ftmpi_checkpoint_registry(t->checkpoint);
 	ftmpi_buffer *buffer;
 	const ftmpi_entry *entry;
 	char path[PATH_BYTES];
 
 	(void)snprintf(path, sizeof path, "ftmpi/%s", name);
-	entry = ftmpi_registry_find(t->registry, path);
+	entry = ftmpi_registry_find(r, path);
 	if (entry == NULL && t->n_records == FTMPI__MAX_RECORDS)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "more than %d records", FTMPI__MAX_RECORDS);
 	buffer = entry == NULL ? &t->records[t->n_records] : entry->buffer;
@@ -257,7 +257,7 @@ ftmpi_status ftmpi_trainer_set_record(ftmpi_trainer *t, const char *name, const 
 	FTMPI_TRY(ftmpi_buffer_resize(buffer, 0));
 	FTMPI_TRY(ftmpi_buffer_printf(buffer, "%s", text));
 	if (entry == NULL) {
-		FTMPI_TRY(ftmpi_registry_add_buffer(t->registry, path, FTMPI_TEXT, buffer, FTMPI_RECORD));
+		FTMPI_TRY(ftmpi_registry_add_buffer(r, path, FTMPI_TEXT, buffer, FTMPI_RECORD));
 		t->n_records++;
 	}
 done:
@@ -317,7 +317,7 @@ ftmpi_status ftmpi_trainer_restore(ftmpi_trainer *t, const ftmpi_reader *reader)
 	ftmpi_buffer records[FTMPI__MAX_RECORDS] = {{0}};
 
 	FTMPI_TRY(ftmpi_agree(t->comm, copy_records(t, records)));
-	FTMPI_TRY(ftmpi_checkpoint_restore(t->comm, reader, t->registry));
+	FTMPI_TRY(ftmpi_checkpoint_restore_reader(t->checkpoint, reader));
 	for (int i = 0; i < t->n_records; i++) /* the texts speak of this launch, not of the one that saved */
 		swap_buffers(&t->records[i], &records[i]);
 	leave_out_on_purpose(t);
@@ -350,7 +350,7 @@ ftmpi_status ftmpi_trainer_state_digest(ftmpi_trainer *t, ftmpi_digest *out)
 	ftmpi_status status = FTMPI_OK;
 
 	FTMPI_TRY(ftmpi__gather_slots(t));
-	FTMPI_TRY(ftmpi_agree(t->comm, ftmpi_registry_state_digest(t->registry, out)));
+	FTMPI_TRY(ftmpi_checkpoint_state_digest(t->checkpoint, out));
 done:
 	return status;
 }

@@ -44,12 +44,12 @@ struct ftmpi_trainer {
 	ftmpi_optimizer optimizer;
 	const ftmpi_dataset *train, *validation;
 	ftmpi_trainer_options options;
-	ftmpi_registry *registry;
+	ftmpi_checkpoint *checkpoint;
 
 	struct ftmpi__state state;
 	double wall_s;     /* of all launches up to the last save; saved */
 	double saved_at_s; /* when the last save was, seconds since 1970: the phase of save_s; saved */
-	int64_t n_relaunches, n_saves;
+	int64_t n_relaunches;
 	ftmpi_buffer records[FTMPI__MAX_RECORDS];
 	int n_records;
 

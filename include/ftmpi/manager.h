@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * Many checkpoints of one training in one folder, as tf.train.CheckpointManager, which this follows in names and behaviour. Beyond it: one writer at a
+ * time (a lock that dies with its process), files in the folder that the state file does not list are found, a checkpoint that does not verify is
+ * set aside and the next older one is restored, and a failed save does not use up the interval.
+ */
+#ifndef FTMPI_MANAGER_H
+#define FTMPI_MANAGER_H
+
+#include <ftmpi/checkpoint.h>
+
+FTMPI_BEGIN_DECLS
+
+typedef struct ftmpi_manager ftmpi_manager;
+
+/** max_to_keep: all of them (TensorFlow's None). */
+#define FTMPI_KEEP_ALL INT64_MAX
+
+typedef struct ftmpi_manager_options {
+	int64_t max_to_keep;                  /**< newest checkpoints kept; ≤ 0 is an error; default FTMPI_KEEP_ALL */
+	double keep_checkpoint_every_n_hours; /**< beside those, one for good this often; 0: none */
+	const char *checkpoint_name;          /**< "ckpt" */
+	const int64_t *step_counter;          /**< of the program; the same on all ranks; NULL: none */
+	int64_t checkpoint_interval;          /**< least steps between two saves; 0: none; needs step_counter */
+	ftmpi_status (*init_fn)(
+		void *context); /**< called on every rank by restore_or_initialize when there is no checkpoint */
+	void *init_context;
+	double lock_wait_s;    /**< how long to wait for the folder's lock; 10 */
+	double (*now)(void *); /**< seconds since 1970, for tests; NULL: the system clock */
+	void *now_context;
+} ftmpi_manager_options;
+
+/** Local. */
+FTMPI_API void ftmpi_manager_options_init(ftmpi_manager_options *options);
+
+/**
+ * Open a folder for a checkpoint object: it is made if missing, and locked until the manager is destroyed. Collective.
+ * @param checkpoint must outlive the manager. Errors (agreed): ERR_USAGE (an option), and as ftmpi_store_open.
+ */
+FTMPI_API ftmpi_status ftmpi_manager_create(ftmpi_checkpoint *checkpoint, const char *directory,
+					    const ftmpi_manager_options *options,
+					    ftmpi_manager **out) FTMPI_CHECK_RESULT;
+
+/**
+ * The same over a store that is open already, whose options hold; the manager does not close it. Collective.
+ * @param store the chief's; NULL elsewhere. @param options step_counter, checkpoint_interval and init_fn are used; NULL: none of them.
+ */
+FTMPI_API ftmpi_status ftmpi_manager_create_on_store(ftmpi_checkpoint *checkpoint, ftmpi_store *store,
+						     const ftmpi_manager_options *options,
+						     ftmpi_manager **out) FTMPI_CHECK_RESULT;
+/** Collective. NULLs the pointer; NULL is fine. */
+FTMPI_API void ftmpi_manager_destroy(ftmpi_manager **manager);
+
+/**
+ * Save, unless it is not time. Collective. With a checkpoint_interval: not at the step of the last save, and with `check_interval` not
+ * before last save + interval.
+ * @param checkpoint_number NULL: the raised save counter. @param path set to the file, valid until the next call, or to NULL when nothing was
+ * saved; on every rank. NULL: not wanted. Errors (agreed): as ftmpi_store_save; counter and interval are as before then.
+ */
+FTMPI_API ftmpi_status ftmpi_manager_save(ftmpi_manager *manager, const int64_t *checkpoint_number, bool check_interval,
+					  const char **path) FTMPI_CHECK_RESULT;
+
+/**
+ * Restore the newest good checkpoint, or call init_fn when there is none. Collective. @param path set to the file, valid until the next call, or to NULL
+ * when there was none; on every rank. NULL: not wanted.
+ * Errors (agreed): ERR_DATA when there were checkpoints and none is good, or they do not fit the program; as ftmpi_checkpoint_restore; as init_fn.
+ */
+FTMPI_API ftmpi_status ftmpi_manager_restore_or_initialize(ftmpi_manager *manager,
+							   const char **path) FTMPI_CHECK_RESULT;
+
+/** The newest checkpoint's file; NULL: none. Local, the same on all ranks; valid until the manager's next call that saves or restores. */
+FTMPI_API const char *ftmpi_manager_latest_checkpoint(const ftmpi_manager *manager);
+
+/** The active set, oldest first: without those that are kept for good. Local, the same on all ranks. */
+FTMPI_API int ftmpi_manager_n_checkpoints(const ftmpi_manager *manager);
+FTMPI_API const char *ftmpi_manager_checkpoint(const ftmpi_manager *manager, int i);
+
+FTMPI_API const char *ftmpi_manager_directory(const ftmpi_manager *manager);
+
+/** The chief's store; NULL elsewhere. Local. */
+FTMPI_API ftmpi_store *ftmpi_manager_store(ftmpi_manager *manager);
+
+/* Looking from outside, without MPI and without a lock. */
+
+/** Path of the newest checkpoint of a folder that is there, after the state file, else after the folder. Local. It is not verified.
+ * @param name file prefix ("ckpt"); NULL: that of the state file. @param path FTMPI_PATH_MAX bytes. Errors: ERR_NOT_FOUND, ERR_IO, ERR_MEMORY. */
+FTMPI_API ftmpi_status ftmpi_latest_checkpoint(const char *directory, const char *name, char *path) FTMPI_CHECK_RESULT;
+
+/**
+ * Open a checkpoint to look into it, as tf.train.load_checkpoint; reader.h has what can be asked of it. Nothing is restored. Local.
+ * @param path a file, with or without `.weights.h5`; or a folder: its newest good checkpoint; a file that retention removes meanwhile is no error.
+ * Errors: ERR_NOT_FOUND, ERR_DATA, ERR_IO, ERR_MEMORY.
+ */
+FTMPI_API ftmpi_status ftmpi_load_checkpoint(const char *path, ftmpi_reader **out) FTMPI_CHECK_RESULT;
+
+/** New checkpoints of a folder as they come, as tf.train.checkpoints_iterator: for an evaluator beside a running trainer. */
+typedef struct ftmpi_checkpoints_iterator ftmpi_checkpoints_iterator;
+
+/**
+ * Local. @param min_interval_s least seconds between two of them. @param timeout_s how long to wait for the next; negative: for ever; 0: not at all.
+ * @param stop asked several times a second while waiting; true ends the wait; NULL: never. Errors: ERR_USAGE, ERR_MEMORY.
+ */
+FTMPI_API ftmpi_status ftmpi_checkpoints_iterator_create(const char *directory, double min_interval_s, double timeout_s,
+							 bool (*stop)(void *context), void *context,
+							 ftmpi_checkpoints_iterator **out) FTMPI_CHECK_RESULT;
+FTMPI_API void ftmpi_checkpoints_iterator_destroy(ftmpi_checkpoints_iterator **iterator);
+
+/**
+ * Wait for a checkpoint newer than the last one and open it: verified and read into memory, so a removal of the file does not matter any more. One
+ * that vanishes meanwhile is passed over. The folder need not be there yet. Local.
+ * @param reader set to the open checkpoint, the caller's; NULL when the time is over or `stop` said so. Errors: ERR_IO, ERR_MEMORY.
+ */
+FTMPI_API ftmpi_status ftmpi_checkpoints_iterator_next(ftmpi_checkpoints_iterator *iterator,
+						       ftmpi_reader **reader) FTMPI_CHECK_RESULT;
+
+FTMPI_END_DECLS
+
+#endif
