@@ -77,6 +77,9 @@ FTMPI_API int64_t ftmpi_dataset_n_features(const ftmpi_dataset *dataset);
 /** Numbers to be predicted for each sample; 0: the targets are class labels. */
 FTMPI_API int64_t ftmpi_dataset_n_targets(const ftmpi_dataset *dataset);
 
+/** Number of classes that the labels may be of; 0 with float targets. Local. */
+FTMPI_API int64_t ftmpi_dataset_n_classes(const ftmpi_dataset *dataset);
+
 /** Shape of one sample: returns the number of dimensions, sets *dims to them. Scalar samples have shape (1). */
 FTMPI_API int ftmpi_dataset_shape(const ftmpi_dataset *dataset, const int64_t **dims);
 

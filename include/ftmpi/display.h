@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** @file What a person sees of a training: an observer that prints. */
+/** @file What a person sees of a training: a callback that prints. */
 #ifndef FTMPI_DISPLAY_H
 #define FTMPI_DISPLAY_H
 
-#include <ftmpi/trainer.h>
+#include <ftmpi/callback.h>
 
 FTMPI_BEGIN_DECLS
 
@@ -26,8 +26,8 @@ FTMPI_API ftmpi_status ftmpi_display_create(ftmpi_display_style style, int64_t l
 					    ftmpi_display **out) FTMPI_CHECK_RESULT;
 FTMPI_API void ftmpi_display_destroy(ftmpi_display **display);
 
-/** The observer; lives as long as the display. Local. */
-FTMPI_API const ftmpi_observer *ftmpi_display_observer(const ftmpi_display *display);
+/** The callback, Keras's ProgbarLogger; prints on the chief alone; lives as long as the display. Local. */
+FTMPI_API const ftmpi_callback *ftmpi_display_callback(const ftmpi_display *display);
 
 FTMPI_END_DECLS
 

@@ -5,6 +5,7 @@
  * The arrays of V logical workers are added in one fixed binary tree over 0 … V−1 (a node [lo, hi) splits at lo + ⌈(hi−lo)/2⌉), so the
  * sum has the same bits on any number of ranks. Each rank owns a contiguous range of workers and a contiguous slice of the array:
  *
+ *     ftmpi_exchange_begin(ex)
  *     for each own worker w, in order:  fill ftmpi_exchange_leaf(ex);  ftmpi_exchange_push(ex)
  *     ftmpi_exchange_reduce(ex, sum)          the owner of a slice gets the tree sum of that slice
  *     …update the slice…
@@ -36,6 +37,9 @@ FTMPI_API void ftmpi_exchange_workers(const ftmpi_exchange *ex, int *first, int 
 
 /** Own slice of the array: [*first, *end), multiples of 16 elements but for the last end. Local. */
 FTMPI_API void ftmpi_exchange_slice(const ftmpi_exchange *ex, int64_t *first, int64_t *end);
+
+/** Begin anew with the first own worker: what was pushed and not reduced is forgotten. Local. */
+FTMPI_API void ftmpi_exchange_begin(ftmpi_exchange *ex);
 
 /** Where the next own worker's array goes; n_elements floats with whatever they held before. Local. */
 FTMPI_API float *ftmpi_exchange_leaf(ftmpi_exchange *ex);

@@ -3,6 +3,8 @@
 #ifndef FTMPI_FTMPI_H
 #define FTMPI_FTMPI_H
 
+#include <ftmpi/batches.h>
+#include <ftmpi/callback.h>
 #include <ftmpi/checkpoint.h>
 #include <ftmpi/comm.h>
 #include <ftmpi/compile.h>
@@ -15,6 +17,7 @@
 #include <ftmpi/hash.h>
 #include <ftmpi/keras.h>
 #include <ftmpi/keyvalue.h>
+#include <ftmpi/learner.h>
 #include <ftmpi/log.h>
 #include <ftmpi/loss.h>
 #include <ftmpi/manager.h>
@@ -22,9 +25,11 @@
 #include <ftmpi/model.h>
 #include <ftmpi/optimizer.h>
 #include <ftmpi/order.h>
+#include <ftmpi/preemption.h>
 #include <ftmpi/reader.h>
 #include <ftmpi/registry.h>
 #include <ftmpi/rng.h>
+#include <ftmpi/saver.h>
 #include <ftmpi/slice.h>
 #include <ftmpi/status.h>
 #include <ftmpi/store.h>

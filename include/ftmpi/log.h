@@ -19,6 +19,15 @@ FTMPI_API void ftmpi_log_configure(int rank, ftmpi_log_level level);
 /** Print one line; the newline is added. DEBUG and INFO lines of ranks other than the chief are dropped. Local. */
 FTMPI_API void ftmpi_log(ftmpi_log_level level, const char *fmt, ...) FTMPI_PRINTF(2, 3);
 
+/**
+ * Wait until standard output takes a line; after ftmpi_log_hurry do not wait. A launcher that is going down reads no more, and what it does not read
+ * must not hold up the last save. Local. @return false: the line would wait, drop it.
+ */
+FTMPI_API bool ftmpi_log_ready(void);
+
+/** From now on lines on standard output that would wait for a reader are dropped. Local; may be called in a signal handler. */
+FTMPI_API void ftmpi_log_hurry(void);
+
 FTMPI_END_DECLS
 
 #endif

@@ -44,6 +44,8 @@ FTMPI_API ftmpi_status ftmpi_store_open(const char *directory, const ftmpi_store
 FTMPI_API void ftmpi_store_close(ftmpi_store **store);
 
 FTMPI_API const char *ftmpi_store_directory(const ftmpi_store *store);
+/** The files' prefix: "ckpt". Local. */
+FTMPI_API const char *ftmpi_store_name(const ftmpi_store *store);
 
 /** One checkpoint of a store. */
 typedef struct ftmpi_store_item {

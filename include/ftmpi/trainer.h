@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file
- * The trainer: data-parallel training of a model on a data set, from any checkpoint on, with the same bits on any number of ranks.
- *
- * The global batch of a step is cut into V contiguous slices, one per logical worker; each worker's pass has a shape that depends on the
- * worker alone; the workers' gradients, losses and metrics are added in the fixed tree of exchange.h; each rank updates its slice of the
- * parameters and the slots, and the parameters are gathered.
+ * A compiled model and `fit`, with the same bits on any number of ranks and from any checkpoint on. Built on learner.h, batches.h and checkpoint.h: what it
+ * does can be done with these in a loop of one's own.
  */
 #ifndef FTMPI_TRAINER_H
 #define FTMPI_TRAINER_H
 
-#include <ftmpi/checkpoint.h>
-#include <ftmpi/dataset.h>
+#include <ftmpi/callback.h>
+#include <ftmpi/compile.h>
 #include <ftmpi/evaluator.h>
-#include <ftmpi/model.h>
-#include <ftmpi/optimizer.h>
+#include <ftmpi/preemption.h>
 
 FTMPI_BEGIN_DECLS
 
@@ -22,96 +18,79 @@ typedef enum ftmpi_loss_reduction {
 	FTMPI_REDUCE_SUM   /**< sum over the global batch */
 } ftmpi_loss_reduction;
 
-/** How to train. */
 typedef struct ftmpi_trainer_options {
-	int64_t batch_size; /**< samples of one step over all ranks; ≥ 1 */
-	int n_workers;      /**< logical workers V ≥ number of ranks */
-	uint64_t seed;
-	bool shuffle;
+	int n_workers; /**< logical workers V ≥ number of ranks */
+	uint64_t seed; /**< of parameters, order and dropout */
 	ftmpi_loss_reduction loss_reduction;
-	int64_t n_epochs;    /**< train until this many epochs are done; 0: no such end */
-	int64_t max_steps;   /**< train until this many steps are done; 0: no such end */
-	int64_t save_steps;  /**< save when the step is a multiple of this; 0: never for that reason */
-	int64_t save_epochs; /**< save at the end of every so many epochs; 0: never for that reason */
-	double save_s; /**< save when the chief's clock says so many seconds since the last save; 0: never for that reason */
 } ftmpi_trainer_options;
 
-/** 32 samples, 1 worker, seed 1, shuffled, mean, 10 epochs, a save every epoch. Local. */
+/** 1 worker, seed 1, mean. Local. */
 FTMPI_API void ftmpi_trainer_options_init(ftmpi_trainer_options *options);
 
-/** Where a training is; what an observer sees. */
-typedef struct ftmpi_progress {
-	int64_t step;             /**< steps done since the very first launch */
-	int64_t max_steps;        /**< 0: none */
-	int64_t epoch, n_epochs;  /**< current epoch from 0; n_epochs 0: no such end */
-	int64_t batch, n_batches; /**< batches done in the epoch; batches of an epoch */
-	double batch_loss;        /**< loss of the last step's batch */
-	ftmpi_metrics
-		train; /**< running means of the epoch; with FTMPI_REDUCE_SUM the loss is a mean over batches of their sums */
-	bool has_validation;
-	ftmpi_metrics validation; /**< at the end of an epoch */
-} ftmpi_progress;
-
-/** Functions called on the chief while a training goes on; any may be NULL. */
-typedef struct ftmpi_observer {
-	void *context;
-	void (*train_begin)(void *context, const ftmpi_progress *progress);
-	void (*epoch_begin)(void *context, const ftmpi_progress *progress);
-	void (*step_end)(void *context, const ftmpi_progress *progress);
-	void (*epoch_end)(void *context, const ftmpi_progress *progress);
-	void (*saved)(void *context, const ftmpi_progress *progress, const char *file);
-	void (*train_end)(void *context, const ftmpi_progress *progress);
-} ftmpi_observer;
-
-/** Seconds spent in the parts of the steps so far, on this rank. */
-typedef struct ftmpi_step_times {
-	int64_t n_steps;
-	double data_s, compute_s, exchange_s, optimizer_s;
-} ftmpi_step_times;
-
-typedef struct ftmpi_trainer ftmpi_trainer;
-
 /**
- * A trainer with fresh parameters. Collective. What is handed in must outlive the trainer. @param validation NULL: none.
- * Errors (agreed): ERR_USAGE, ERR_DATA (model and data do not fit), ERR_MEMORY, ERR_MPI.
+ * A trainer with fresh parameters: Keras's model.compile. Collective. @param model must outlive the trainer.
+ * Errors (agreed): ERR_USAGE, ERR_MEMORY, ERR_MPI.
  */
 FTMPI_API ftmpi_status ftmpi_trainer_create(const ftmpi_comm *comm, const ftmpi_model *model,
-					    const ftmpi_optimizer *optimizer, const ftmpi_dataset *train,
-					    const ftmpi_dataset *validation, const ftmpi_trainer_options *options,
+					    const ftmpi_compile *compile, const ftmpi_trainer_options *options,
 					    ftmpi_trainer **out) FTMPI_CHECK_RESULT;
 /** Collective. NULLs the pointer; NULL is fine. */
 FTMPI_API void ftmpi_trainer_destroy(ftmpi_trainer **trainer);
 
-/** Attach text about the run to every checkpoint, at "ftmpi/<name>", in place of an earlier one; it is not part of the state digest. Local, same on all
- * ranks. The trainer itself sets "environment" to ftmpi_numeric_environment(). */
+/** Attach text about the run to every checkpoint, at "ftmpi/<name>", in place of an earlier one; it is not part of the state digest. Local, alike on all
+ * ranks, not during a fit. The trainer itself sets "environment" to ftmpi_numeric_environment(). Errors: ERR_USAGE, ERR_MEMORY. */
 FTMPI_API ftmpi_status ftmpi_trainer_set_record(ftmpi_trainer *trainer, const char *name,
 						const char *text) FTMPI_CHECK_RESULT;
 
-/** Restore the whole state. Collective. @param reader chief only. Errors: as ftmpi_checkpoint_restore_reader. */
-FTMPI_API ftmpi_status ftmpi_trainer_restore(ftmpi_trainer *trainer, const ftmpi_reader *reader) FTMPI_CHECK_RESULT;
+/** How to fit: the arguments of Keras's fit. */
+typedef struct ftmpi_fit_options {
+	const ftmpi_dataset *train;
+	const ftmpi_dataset *validation; /**< NULL: none */
+	int64_t batch_size;              /**< samples of a step over all ranks; ≥ 1 */
+	bool shuffle;
+	int64_t epochs; /**< train until this many epochs are done, those before initial_epoch counted; 0: no such end */
+	int64_t initial_epoch; /**< number of the first epoch */
+	int64_t max_steps;     /**< train until the trainer has made this many updates; 0: no such end */
+	int64_t steps_per_execution; /**< batches between two calls of batch_begin and batch_end; ≥ 1; changes nothing else */
+	const ftmpi_callback *const *callbacks;
+	int n_callbacks;
+	ftmpi_preemption *preemption; /**< ends the fit early; NULL: none */
+} ftmpi_fit_options;
 
-/** Whether the end that the options name is reached. Local, same on all ranks. */
-FTMPI_API bool ftmpi_trainer_finished(const ftmpi_trainer *trainer);
+/** 32 samples, shuffled, 1 epoch, steps_per_execution 1. Local. */
+FTMPI_API void ftmpi_fit_options_init(ftmpi_fit_options *options);
 
 /**
- * Train until the end that the options name. Collective. Saves into the store as the options say, and at the end.
- * @param store the chief's; NULL elsewhere; NULL on the chief: no checkpoints. @param observer chief only; NULL: none.
- * Errors (agreed): ERR_DIVERGED when a loss or a parameter is not finite, found before anything of it is saved; as ftmpi_manager_save.
+ * Train. Collective. Position and history begin anew, unless a callback restores them; parameters, slots and step go on from where they are. A fit that a restore
+ * finds at its end trains nothing.
+ * Errors (agreed): ERR_USAGE, ERR_DATA (model and data do not fit), ERR_DIVERGED (a loss that is not finite, found before anything is changed by it), STOPPED
+ * (preempted; the state was saved by the callbacks that save), those of callbacks, ERR_MEMORY, ERR_MPI.
  */
-FTMPI_API ftmpi_status ftmpi_trainer_run(ftmpi_trainer *trainer, ftmpi_store *store,
-					 const ftmpi_observer *observer) FTMPI_CHECK_RESULT;
+FTMPI_API ftmpi_status ftmpi_trainer_fit(ftmpi_trainer *trainer, const ftmpi_fit_options *options) FTMPI_CHECK_RESULT;
 
-/** Where the training is. Local. */
-FTMPI_API ftmpi_progress ftmpi_trainer_progress(const ftmpi_trainer *trainer);
+/** The last fit's history of an entry of the epochs' logs ("loss", "val_accuracy"). Local. @param values [n], one an epoch, valid until the next fit.
+ * @return n; 0 when there is no such entry. */
+FTMPI_API int64_t ftmpi_trainer_history(const ftmpi_trainer *trainer, const char *name, const double **values);
 
-/** Digest of the whole state, as a checkpoint saved now would have it. Collective. */
-FTMPI_API ftmpi_status ftmpi_trainer_state_digest(ftmpi_trainer *trainer, ftmpi_digest *out) FTMPI_CHECK_RESULT;
+/** Loss and metrics on a data set. Collective. Errors (agreed): ERR_DATA, ERR_MPI. */
+FTMPI_API ftmpi_status ftmpi_trainer_evaluate(ftmpi_trainer *trainer, const ftmpi_dataset *dataset,
+					      ftmpi_metrics *out) FTMPI_CHECK_RESULT;
+/** The model's outputs for every sample, in order. Collective. @param outputs [n_samples, n_outputs], chief only. Errors: as ftmpi_trainer_evaluate. */
+FTMPI_API ftmpi_status ftmpi_trainer_predict(ftmpi_trainer *trainer, const ftmpi_dataset *dataset,
+					     float *outputs) FTMPI_CHECK_RESULT;
 
-/** The parameters, an arena. Local. */
-FTMPI_API const float *ftmpi_trainer_params(const ftmpi_trainer *trainer);
+/** Track model and optimizer, without the position of a fit: what a loop of one's own saves. Local, alike on all ranks. Errors: as ftmpi_learner_track. */
+FTMPI_API ftmpi_status ftmpi_trainer_track(ftmpi_trainer *trainer, ftmpi_checkpoint *checkpoint) FTMPI_CHECK_RESULT;
 
-/** Local. */
-FTMPI_API ftmpi_step_times ftmpi_trainer_times(const ftmpi_trainer *trainer);
+/** One training step of a loop of one's own: forward, loss, backward, reduce, update. Collective. @param dataset of the batch. @param out loss and metrics
+ * of the batch, as they were before the update; NULL: not wanted. Errors (agreed): ERR_DATA, ERR_DIVERGED, ERR_MPI. */
+FTMPI_API ftmpi_status ftmpi_trainer_train_on_batch(ftmpi_trainer *trainer, const ftmpi_dataset *dataset,
+						    const ftmpi_batch *batch, ftmpi_metrics *out) FTMPI_CHECK_RESULT;
+
+/** Parts of a trainer. Local. */
+FTMPI_API ftmpi_learner *ftmpi_trainer_learner(ftmpi_trainer *trainer);
+FTMPI_API const ftmpi_model *ftmpi_trainer_model(const ftmpi_trainer *trainer);
+FTMPI_API const ftmpi_compile *ftmpi_trainer_compile(const ftmpi_trainer *trainer);
 
 /** The numeric environment as key = value lines: all that bits depend on beside configuration and data. Local. */
 FTMPI_API const char *ftmpi_numeric_environment(void);

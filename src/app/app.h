@@ -31,6 +31,9 @@ ftmpi_status app_predict(struct app_context *app) FTMPI_CHECK_RESULT;
 ftmpi_status app_checkpoints(int argc, char **argv) FTMPI_CHECK_RESULT;
 void app_checkpoints_help(void);
 
+/** Catch the signals that the options name; on the chief find out when time ends. Errors: ERR_USAGE, ERR_MEMORY. */
+ftmpi_status app_create_preemption(const struct app_options *options, bool chief,
+				   ftmpi_preemption **out) FTMPI_CHECK_RESULT;
 /** Tell all ranks what the chief's reader holds. Collective. */
 ftmpi_status app_share_checkpoint(struct app_context *app) FTMPI_CHECK_RESULT;
 

@@ -71,10 +71,12 @@ static ftmpi_status on_active_ranks(struct app_context *app, const ftmpi_comm *c
 	ftmpi_status status = FTMPI_OK;
 	struct evaluation *e = context;
 	ftmpi_evaluator *evaluator = NULL;
+	ftmpi_compile compile;
 
+	ftmpi_compile_init(&compile);
 	FTMPI_TRY(ftmpi_agree(comm, app_build_model(&app->options, e->test, &e->model)));
 	FTMPI_TRY(load_params(app, comm, e));
-	FTMPI_TRY(ftmpi_evaluator_create(comm, e->model, (int)app->options.logical_workers, &evaluator));
+	FTMPI_TRY(ftmpi_evaluator_create(comm, e->model, &compile, (int)app->options.logical_workers, &evaluator));
 	FTMPI_TRY(e->body(app, e, comm, evaluator));
 done:
 	ftmpi_evaluator_destroy(&evaluator);
@@ -121,7 +123,7 @@ static ftmpi_status evaluate(struct app_context *app, struct evaluation *e, cons
 
 	(void)comm;
 	FTMPI_TRY(ftmpi_evaluator_run(evaluator, e->params, e->test, &metrics));
-	ftmpi_log(FTMPI_LOG_INFO, "accuracy: %.4f - loss: %.4f (%lld samples, %s, step %lld)", metrics.accuracy,
+	ftmpi_log(FTMPI_LOG_INFO, "accuracy: %.4f - loss: %.4f (%lld samples, %s, step %lld)", metrics.values[0],
 		  metrics.loss, (long long)metrics.n_samples, app->saved_file, (long long)app->saved_step);
 done:
 	return status;

@@ -97,7 +97,7 @@ static void close_context(struct app_context *app)
 
 static void print_error(ftmpi_status status)
 {
-	ftmpi_log(FTMPI_LOG_ERROR, "%s",
+	ftmpi_log(status == FTMPI_STOPPED ? FTMPI_LOG_WARNING : FTMPI_LOG_ERROR, "%s",
 		  ftmpi_error_message()[0] != '\0' ? ftmpi_error_message() : ftmpi_status_text(status));
 	if (getenv("FTMPI_TRACE") != NULL)
 		(void)fprintf(stderr, "%s", ftmpi_error_trace());

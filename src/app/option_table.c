@@ -66,6 +66,9 @@ static const struct row rows[] = {
 	 "train until N steps are done, however many epochs that takes"},
 	{"Length", "steps", INTEGER, FIELD(steps), NULL, 1, BIG, 0, NULL, AUTO, APP_TRAIN, "N",
 	 "train N steps more in this launch"},
+	{"Length", "max-wall-time", TEXT, FIELD(max_wall_time), "", 0, 0, 0, NULL, 0, APP_TRAIN, "TIME",
+	 "save and stop so as to be gone by then: seconds or [DAYS-]HOURS:MINUTES:SECONDS; under Slurm the job's end "
+	 "counts too"},
 
 	{"Checkpoints", "model-dir", TEXT, FIELD(model_dir), "ftmpi-run", 0, 0, 0, NULL, 0, ALL, "DIR",
 	 "where checkpoints are, one run to a folder"},
@@ -81,6 +84,8 @@ static const struct row rows[] = {
 	 APP_TRAIN, "H", "beside those, keep one for good every H hours"},
 	{"Checkpoints", "lock-wait-secs", REAL, FIELD(lock_wait_s), "10", 0, 1e9, 0, NULL, 0, APP_TRAIN, "S",
 	 "how long to wait for a run that is going down in the same folder"},
+	{"Checkpoints", "on-save-error", CHOICE, FIELD(on_save_error), "continue", 0, 0, 0, "continue|stop", 0,
+	 APP_TRAIN, "continue|stop", "disk full or the like: go on and try again at the next save, or stop"},
 
 	{"Logging", "progress", CHOICE, FIELD(progress), "auto", 0, 0, 0, "auto|bar|lines|log", 0, APP_TRAIN,
 	 "auto|bar|lines|log", "bar on a terminal, else lines; log: the Estimator's lines"},
@@ -91,6 +96,9 @@ static const struct row rows[] = {
 	 APP_TRAIN, "V", "slices of the batch, fixed at the first launch; default: its number of ranks"},
 	{"Parallel", "strict", FLAG, FIELD(strict), "false", 0, 0, 0, NULL, 0, APP_TRAIN, NULL,
 	 "refuse to go on where the result would not be bit-exact"},
+
+	{"Parallel", "signals", TEXT, FIELD(signals), "TERM,INT,USR1", 0, 0, 0, NULL, 0, APP_TRAIN, "NAME[,NAME...]",
+	 "on these save, and end with 75; 'none': on none; a second one ends at once"},
 
 	{"Input and output", "checkpoint", TEXT, FIELD(checkpoint), "", 0, 0, 0, NULL, 0, APP_EVALUATE | APP_PREDICT,
 	 "FILE", "a checkpoint file; default: the newest good one of --model-dir"},

@@ -291,6 +291,7 @@ static ftmpi_status finish_training(struct app_options *o)
 	fill(&o->weight_decay, defaults.weight_decay);
 	fill(&o->initial_accumulator, defaults.initial_accumulator);
 	FTMPI_TRY(app_options_optimizer(o, &optimizer)); /* for its checks, before anything is touched */
+	FTMPI_TRY(app_check_preemption(o));
 	fill(&o->save_s, 0);
 	fill(&o->keep_hours, 0);
 	if (o->save_steps == 0 && o->save_s == 0 && o->save_epochs == 0)

@@ -36,12 +36,14 @@ struct app_options {
 	char model_dir[APP_TEXT_BYTES];
 	int64_t save_steps, save_epochs, keep_max;
 	double save_s, keep_hours, lock_wait_s;
+	char on_save_error[32];
 	/* logging */
 	int64_t log_steps;
 	char progress[32];
 	/* parallel */
 	int64_t logical_workers; /* 0: the number of ranks of the first launch */
 	bool strict;
+	char signals[APP_TEXT_BYTES], max_wall_time[32];
 	/* other */
 	char output[APP_TEXT_BYTES], checkpoint[APP_TEXT_BYTES];
 
@@ -70,6 +72,9 @@ ftmpi_status app_options_adopt(struct app_options *options, const char *saved) F
 
 /** Optimizer, as the options say. */
 ftmpi_status app_options_optimizer(const struct app_options *options, ftmpi_optimizer *out) FTMPI_CHECK_RESULT;
+
+/** Whether --signals and --max-wall-time can be understood. Errors: ERR_USAGE. */
+ftmpi_status app_check_preemption(const struct app_options *options) FTMPI_CHECK_RESULT;
 
 /** Print the options of a command. */
 void app_options_help(enum app_command command);

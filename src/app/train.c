@@ -13,10 +13,11 @@
 struct training {
 	ftmpi_dataset *train, *validation;
 	ftmpi_model *model;
-	ftmpi_optimizer optimizer;
+	ftmpi_compile compile;
 	ftmpi_buffer config, data; /* key = value texts for the checkpoint: the options, and facts of the data */
 	int n_workers;
 	int64_t max_steps;
+	ftmpi_digest digest; /* of the state at the end */
 };
 
 static ftmpi_status open_store(struct app_context *app)
@@ -180,7 +181,8 @@ static ftmpi_status prepare(struct app_context *app, struct training *training)
 	ftmpi_status status = FTMPI_OK;
 
 	FTMPI_TRY(choose_workers(app));
-	FTMPI_TRY(app_options_optimizer(&app->options, &training->optimizer));
+	ftmpi_compile_init(&training->compile);
+	FTMPI_TRY(app_options_optimizer(&app->options, &training->compile.optimizer));
 	FTMPI_TRY(describe_data(training, &training->data));
 	if (app->found) {
 		FTMPI_TRY(app_options_compare(&app->options, app->saved_options.data));
@@ -209,38 +211,46 @@ static void print_digest(ftmpi_digest digest)
 	ftmpi_log(FTMPI_LOG_INFO, "state digest: %s", text);
 }
 
-static ftmpi_trainer_options trainer_options(const struct app_context *app, const struct training *training)
-{
-	const struct app_options *o = &app->options;
+/* What callbacks of this command work with. */
+struct launch {
+	struct app_context *app;
+	struct training *training;
+};
 
-	return (ftmpi_trainer_options){
-		.batch_size = o->batch_size,
-		.n_workers = training->n_workers,
-		.seed = o->seed,
-		.shuffle = o->shuffle,
-		.loss_reduction = strcmp(o->loss_reduction, "sum") == 0 ? FTMPI_REDUCE_SUM : FTMPI_REDUCE_MEAN,
-		.n_epochs = o->epochs,
-		.max_steps = training->max_steps,
-		.save_steps = o->save_steps,
-		.save_epochs = o->save_epochs,
-		.save_s = o->save_s,
-	};
-}
-
-static ftmpi_status restore(struct app_context *app, const ftmpi_comm *comm, ftmpi_trainer *trainer)
+static ftmpi_status restore(void *context, ftmpi_fit *fit)
 {
 	ftmpi_status status = FTMPI_OK;
-	ftmpi_progress p;
+	const struct launch *launch = context;
+	struct app_context *app = launch->app;
 
-	FTMPI_TRY(ftmpi_trainer_restore(trainer, app->reader));
+	if (!app->found)
+		return FTMPI_OK;
+	FTMPI_TRY(ftmpi_checkpoint_restore_reader(ftmpi_fit_checkpoint(fit), app->reader));
 	ftmpi_reader_close(&app->reader);
-	p = ftmpi_trainer_progress(trainer);
-	ftmpi_log(FTMPI_LOG_INFO,
-		  "resuming from %s: step %lld, epoch %lld, batch %lld of %lld (np %d, %d logical workers)",
-		  app->saved_file, (long long)p.step, (long long)p.epoch + 1, (long long)p.batch,
-		  (long long)p.n_batches, ftmpi_comm_size(comm), (int)app->options.logical_workers);
 done:
 	return status;
+}
+
+static ftmpi_status announce(void *context, ftmpi_fit *fit)
+{
+	const struct launch *launch = context;
+	const struct app_context *app = launch->app;
+	const ftmpi_progress p = ftmpi_fit_progress(fit);
+
+	if (p.resumed)
+		ftmpi_log(FTMPI_LOG_INFO,
+			  "resuming from %s: step %lld, epoch %lld, batch %lld of %lld (np %d, %d logical workers)",
+			  app->saved_file, (long long)p.step, (long long)p.epoch + 1, (long long)p.batch,
+			  (long long)p.n_batches, ftmpi_comm_size(ftmpi_fit_comm(fit)),
+			  (int)app->options.logical_workers);
+	return FTMPI_OK;
+}
+
+static ftmpi_status take_digest(void *context, ftmpi_fit *fit)
+{
+	const struct launch *launch = context;
+
+	return ftmpi_checkpoint_state_digest(ftmpi_fit_checkpoint(fit), &launch->training->digest);
 }
 
 static ftmpi_display_style display_style(const char *name)
@@ -252,19 +262,55 @@ static ftmpi_display_style display_style(const char *name)
 	return strcmp(name, "log") == 0 ? FTMPI_DISPLAY_LOG : ftmpi_display_style_auto();
 }
 
-static ftmpi_status run(struct app_context *app, const ftmpi_comm *comm, ftmpi_trainer *trainer)
+static ftmpi_status create_saver(const struct app_context *app, ftmpi_saver **out)
+{
+	const struct app_options *o = &app->options;
+	const ftmpi_saver_options options = {
+		.save_steps = o->save_steps,
+		.save_epochs = o->save_epochs,
+		.save_s = o->save_s,
+		.log = strcmp(o->progress, "log") == 0,
+		.on_error = strcmp(o->on_save_error, "stop") == 0 ? FTMPI_SAVE_ERROR_STOP : FTMPI_SAVE_ERROR_CONTINUE};
+
+	return ftmpi_saver_create(app->store, &options, out);
+}
+
+/* What a rank makes by itself, and the fit with it. */
+static ftmpi_status fit(struct app_context *app, const ftmpi_comm *comm, struct training *training,
+			ftmpi_trainer *trainer)
 {
 	ftmpi_status status = FTMPI_OK;
+	const struct app_options *o = &app->options;
+	struct launch launch = {.app = app, .training = training};
+	const ftmpi_callback own = {
+		.context = &launch, .restore = restore, .train_begin = announce, .train_end = take_digest};
 	ftmpi_display *display = NULL;
-	ftmpi_digest digest;
+	ftmpi_saver *saver = NULL;
+	ftmpi_preemption *preemption = NULL;
+	const ftmpi_callback *callbacks[3] = {&own};
+	ftmpi_fit_options options;
 
-	if (ftmpi_comm_is_chief(comm))
-		status = ftmpi_display_create(display_style(app->options.progress), app->options.log_steps, &display);
+	status = ftmpi_display_create(display_style(o->progress), o->log_steps, &display);
+	status = status == FTMPI_OK ? create_saver(app, &saver) : status;
+	status = status == FTMPI_OK ? app_create_preemption(o, ftmpi_comm_is_chief(comm), &preemption) : status;
 	FTMPI_TRY(ftmpi_agree(comm, status));
-	FTMPI_TRY(ftmpi_trainer_run(trainer, app->store, display == NULL ? NULL : ftmpi_display_observer(display)));
-	FTMPI_TRY(ftmpi_trainer_state_digest(trainer, &digest));
-	print_digest(digest);
+	callbacks[1] = ftmpi_saver_callback(saver);
+	callbacks[2] = ftmpi_display_callback(display);
+	ftmpi_fit_options_init(&options);
+	options.train = training->train;
+	options.validation = training->validation;
+	options.batch_size = o->batch_size;
+	options.shuffle = o->shuffle;
+	options.epochs = o->epochs;
+	options.max_steps = training->max_steps;
+	options.callbacks = callbacks;
+	options.n_callbacks = 3;
+	options.preemption = preemption;
+	FTMPI_TRY(ftmpi_trainer_fit(trainer, &options));
+	print_digest(training->digest);
 done:
+	ftmpi_preemption_destroy(&preemption);
+	ftmpi_saver_destroy(&saver);
 	ftmpi_display_destroy(&display);
 	return status;
 }
@@ -274,19 +320,20 @@ static ftmpi_status train_on(struct app_context *app, const ftmpi_comm *comm, vo
 {
 	ftmpi_status status = FTMPI_OK;
 	struct training *training = context;
-	const ftmpi_trainer_options options = trainer_options(app, training);
+	const ftmpi_trainer_options options = {.n_workers = training->n_workers,
+					       .seed = app->options.seed,
+					       .loss_reduction = strcmp(app->options.loss_reduction, "sum") == 0
+									 ? FTMPI_REDUCE_SUM
+									 : FTMPI_REDUCE_MEAN};
 	ftmpi_trainer *trainer = NULL;
 	ftmpi_buffer environment = {0};
 
-	FTMPI_TRY(ftmpi_trainer_create(comm, training->model, &training->optimizer, training->train,
-				       training->validation, &options, &trainer));
+	FTMPI_TRY(ftmpi_trainer_create(comm, training->model, &training->compile, &options, &trainer));
 	FTMPI_TRY(ftmpi_agree(comm, ftmpi_trainer_set_record(trainer, "config", training->config.data)));
 	FTMPI_TRY(ftmpi_agree(comm, ftmpi_trainer_set_record(trainer, "data", training->data.data)));
 	FTMPI_TRY(compare_environments(app, comm, &environment));
 	FTMPI_TRY(ftmpi_agree(comm, ftmpi_trainer_set_record(trainer, "environment", environment.data)));
-	if (app->found)
-		FTMPI_TRY(restore(app, comm, trainer));
-	FTMPI_TRY(run(app, comm, trainer));
+	FTMPI_TRY(fit(app, comm, training, trainer));
 done:
 	ftmpi_buffer_clear(&environment);
 	ftmpi_trainer_destroy(&trainer);

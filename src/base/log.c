@@ -6,6 +6,9 @@
  * that the two stay in order. */
 #include <ftmpi/log.h>
 
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,12 +17,35 @@
 static struct {
 	int rank;
 	ftmpi_log_level level;
-} log_state = {0, FTMPI_LOG_INFO};
+	volatile sig_atomic_t hurried;
+} log_state = {0, FTMPI_LOG_INFO, 0};
+
+/* How often a wait for a reader looks whether to give up, in milliseconds. */
+enum { LOOK_MS = 50 };
 
 void ftmpi_log_configure(int rank, ftmpi_log_level level)
 {
 	log_state.rank = rank;
 	log_state.level = level;
+}
+
+void ftmpi_log_hurry(void)
+{
+	log_state.hurried = 1;
+}
+
+bool ftmpi_log_ready(void)
+{
+	struct pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+	for (;;) {
+		const int n = poll(&output, 1, log_state.hurried ? 0 : LOOK_MS);
+
+		if (n > 0 || (n < 0 && errno != EINTR))
+			return true;
+		if (log_state.hurried)
+			return false;
+	}
 }
 
 /* A write that fails has nowhere to be reported. */
@@ -57,7 +83,7 @@ void ftmpi_log(ftmpi_log_level level, const char *fmt, ...)
 	if (level >= FTMPI_LOG_WARNING) {
 		(void)fflush(stdout);
 		write_all(STDERR_FILENO, line, used);
-	} else {
+	} else if (ftmpi_log_ready()) {
 		(void)fwrite(line, 1, used, stdout);
 		(void)fflush(stdout);
 	}

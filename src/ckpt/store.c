@@ -202,6 +202,11 @@ const char *ftmpi_store_directory(const ftmpi_store *store)
 	return store->path;
 }
 
+const char *ftmpi_store_name(const ftmpi_store *store)
+{
+	return store->name;
+}
+
 int ftmpi_store_n_items(const ftmpi_store *store)
 {
 	return ftmpi__items_count(&store->state);

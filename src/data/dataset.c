@@ -37,6 +37,7 @@ ftmpi_status ftmpi__dataset_create(const ftmpi__split_info *info, const ftmpi_da
 
 	FTMPI_TRY(FTMPI_ALLOC(1, &dataset));
 	dataset->info = *info;
+	dataset->n_classes = options->n_classes;
 	dataset->n_features = 1;
 	for (int64_t d = 0; d < info->n_dims; d++)
 		dataset->n_features *= info->dims[d];
@@ -192,6 +193,11 @@ int64_t ftmpi_dataset_n_features(const ftmpi_dataset *dataset)
 int64_t ftmpi_dataset_n_targets(const ftmpi_dataset *dataset)
 {
 	return dataset->info.n_targets;
+}
+
+int64_t ftmpi_dataset_n_classes(const ftmpi_dataset *dataset)
+{
+	return dataset->n_classes;
 }
 
 int ftmpi_dataset_shape(const ftmpi_dataset *dataset, const int64_t **dims)

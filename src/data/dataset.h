@@ -37,7 +37,7 @@ struct ftmpi_dataset {
 	const int32_t *labels; /* NULL: values instead */
 	const float *values;   /* [n_samples, n_targets]; NULL: labels instead */
 	ftmpi__split_info info;
-	int64_t n_features;
+	int64_t n_features, n_classes;
 	double scale;
 	float table[256]; /* input of each 8-bit value, scaled */
 	ftmpi_digest digest;

@@ -215,6 +215,12 @@ void ftmpi_exchange_slice(const ftmpi_exchange *ex, int64_t *first, int64_t *end
 	*end = *first + ex->counts[ex->comm->rank];
 }
 
+void ftmpi_exchange_begin(ftmpi_exchange *ex)
+{
+	ex->depth = 0;
+	ex->next = ex->first;
+}
+
 float *ftmpi_exchange_leaf(ftmpi_exchange *ex)
 {
 	return ex->buffers[ex->depth];
@@ -240,8 +246,7 @@ ftmpi_status ftmpi_exchange_reduce(ftmpi_exchange *ex, float *sum)
 	FTMPI_TRY_MPI(MPI_Startall(ex->n_requests, ex->requests));
 	FTMPI_TRY_MPI(MPI_Waitall(ex->n_requests, ex->requests, MPI_STATUSES_IGNORE));
 	ftmpi__tree_sum(ex->tree, ex->subtrees, ex->counts[me], sum + ex->starts[me]);
-	ex->depth = 0;
-	ex->next = ex->first;
+	ftmpi_exchange_begin(ex);
 done:
 	return status;
 }

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An observer that prints: Keras's bar, Keras's lines, or the Estimator's log lines.
+/* A callback that prints: Keras's bar, Keras's lines, or the Estimator's log lines.
  *
  * Printing never decides anything and costs next to nothing: the bar is redrawn at most ten times a second. Everything goes through stdio's
  * standard output, like ftmpi_log's information, so that the order stays. */
 #include <ftmpi/display.h>
 #include <ftmpi/log.h>
 
+#include "train/clock.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { BAR_CELLS = 20 };
@@ -20,21 +21,13 @@ enum { BAR_CELLS = 20 };
 struct ftmpi_display {
 	ftmpi_display_style style;
 	int64_t log_steps;
-	ftmpi_observer observer;
+	ftmpi_callback callback;
 	double epoch_start_s, step_s, drawn_s, log_s; /* step_s: when the last step ended */
 	int64_t epoch_first_batch;                    /* done before this launch */
 	int64_t log_step;                             /* step of the last log line; -1: none */
 	bool drawn;                                   /* an unfinished bar stands on the line */
 	double last_loss;
 };
-
-static double now_s(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 /* Whether an ancestor of this process is mpirun; then whether its standard output is a terminal. */
 static bool find_launcher(bool *on_terminal)
@@ -112,14 +105,10 @@ static void print_metric(const char *name, double value)
 	(void)printf(fabs(value) > 1e-3 || value == 0 ? " - %s: %.4f" : " - %s: %.4e", name, value);
 }
 
-static void print_metrics(const ftmpi_progress *p, bool epoch_ended)
+static void print_metrics(const ftmpi_logs *logs)
 {
-	print_metric("accuracy", p->train.accuracy);
-	print_metric("loss", p->train.loss);
-	if (epoch_ended && p->has_validation) {
-		print_metric("val_accuracy", p->validation.accuracy);
-		print_metric("val_loss", p->validation.loss);
-	}
+	for (int i = 0; i < logs->n; i++)
+		print_metric(logs->names[i], logs->values[i]);
 }
 
 static int digits_of(int64_t n)
@@ -131,9 +120,9 @@ static int digits_of(int64_t n)
 	return digits;
 }
 
-static void draw_bar(ftmpi_display *d, const ftmpi_progress *p, bool epoch_ended)
+static void draw_bar(ftmpi_display *d, const ftmpi_progress *p, const ftmpi_logs *logs, bool epoch_ended)
 {
-	const double elapsed_s = (epoch_ended ? now_s() : d->step_s) - d->epoch_start_s;
+	const double elapsed_s = (epoch_ended ? ftmpi__now_s() : d->step_s) - d->epoch_start_s;
 	const int64_t n_done = p->batch - d->epoch_first_batch;
 	const double step_s = n_done > 0 ? elapsed_s / (double)n_done : 0.0;
 	const int n_cells = (int)(BAR_CELLS * p->batch / p->n_batches);
@@ -147,43 +136,31 @@ static void draw_bar(ftmpi_display *d, const ftmpi_progress *p, bool epoch_ended
 	for (int i = 0; i < BAR_CELLS; i++)
 		(void)printf("%s━", i == n_cells ? "\033[37m" : "");
 	(void)printf("\033[0m \033[1m%s\033[0m %s", time_text, step_text);
-	print_metrics(p, epoch_ended);
+	print_metrics(logs);
 	if (epoch_ended)
 		(void)printf("\n");
 	(void)fflush(stdout);
 	d->drawn = !epoch_ended;
-	d->drawn_s = now_s();
+	d->drawn_s = ftmpi__now_s();
 }
 
-/* What is printed next, an error message too, begins on a line of its own. */
-static void leave_bar(ftmpi_display *d)
+static void print_epoch_line(const ftmpi_display *d, const ftmpi_progress *p, const ftmpi_logs *logs, bool epoch_ended)
 {
-	if (!d->drawn)
-		return;
-	(void)printf("\n");
-	(void)fflush(stdout);
-	d->drawn = false;
-}
-
-static void print_epoch_line(const ftmpi_display *d, const ftmpi_progress *p, bool epoch_ended)
-{
-	const double elapsed_s = (epoch_ended ? now_s() : d->step_s) - d->epoch_start_s;
+	const double elapsed_s = (epoch_ended ? ftmpi__now_s() : d->step_s) - d->epoch_start_s;
 	const int64_t n_done = p->batch - d->epoch_first_batch;
 	char step_text[32], time_text[32];
 
 	format_step_time(n_done > 0 ? elapsed_s / (double)n_done : 0.0, step_text, sizeof step_text);
 	format_duration(elapsed_s, time_text, sizeof time_text);
 	(void)printf("%lld/%lld - %s - %s", (long long)p->batch, (long long)p->n_batches, time_text, step_text);
-	print_metrics(p, epoch_ended);
+	print_metrics(logs);
 	(void)printf("\n");
 	(void)fflush(stdout);
 }
 
-static void on_epoch_begin(void *context, const ftmpi_progress *p)
+static void print_epoch(ftmpi_display *d, const ftmpi_progress *p)
 {
-	ftmpi_display *d = context;
-
-	d->epoch_start_s = d->step_s = now_s();
+	d->epoch_start_s = d->step_s = ftmpi__now_s();
 	d->epoch_first_batch = p->batch;
 	if (d->style == FTMPI_DISPLAY_LOG || p->n_epochs == 1) /* Keras does not count to one */
 		return;
@@ -203,7 +180,7 @@ static void log_step(ftmpi_display *d, const ftmpi_progress *p)
 	if (d->log_step < 0) {
 		ftmpi_log(FTMPI_LOG_INFO, "loss = %.7g, step = %lld", p->batch_loss, (long long)step);
 	} else if (step - d->log_step >= d->log_steps) {
-		const double s = now_s() - d->log_s;
+		const double s = ftmpi__now_s() - d->log_s;
 
 		ftmpi_log(FTMPI_LOG_INFO, "global_step/sec: %g", (double)(step - d->log_step) / s);
 		ftmpi_log(FTMPI_LOG_INFO, "loss = %.7g, step = %lld (%.3f sec)", p->batch_loss, (long long)step, s);
@@ -211,50 +188,75 @@ static void log_step(ftmpi_display *d, const ftmpi_progress *p)
 		return;
 	}
 	d->log_step = step;
-	d->log_s = now_s();
+	d->log_s = ftmpi__now_s();
 }
 
-static void on_step_end(void *context, const ftmpi_progress *p)
+static ftmpi_status epoch_begin(void *context, ftmpi_fit *fit)
+{
+	const ftmpi_progress p = ftmpi_fit_progress(fit);
+
+	if (ftmpi_comm_is_chief(ftmpi_fit_comm(fit)) && ftmpi_log_ready())
+		print_epoch(context, &p);
+	return FTMPI_OK;
+}
+
+static ftmpi_status batch_end(void *context, ftmpi_fit *fit)
 {
 	ftmpi_display *d = context;
+	const ftmpi_progress p = ftmpi_fit_progress(fit);
 
-	d->step_s = now_s();
+	if (!ftmpi_comm_is_chief(ftmpi_fit_comm(fit)))
+		return FTMPI_OK;
+	d->step_s = ftmpi__now_s();
 	if (d->style == FTMPI_DISPLAY_LOG)
-		log_step(d, p);
-	else if (d->style == FTMPI_DISPLAY_BAR && p->batch < p->n_batches && d->step_s - d->drawn_s >= REDRAW_S)
-		draw_bar(d, p, false);
+		log_step(d, &p);
+	else if (d->style == FTMPI_DISPLAY_BAR && p.batch < p.n_batches && d->step_s - d->drawn_s >= REDRAW_S &&
+		 ftmpi_log_ready())
+		draw_bar(d, &p, ftmpi_fit_logs(fit), false);
+	return FTMPI_OK;
 }
 
-static void on_epoch_end(void *context, const ftmpi_progress *p)
+static void print_line(ftmpi_display *d, ftmpi_fit *fit, bool epoch_ended)
 {
-	ftmpi_display *d = context;
+	const ftmpi_progress p = ftmpi_fit_progress(fit);
 
+	if (!ftmpi_log_ready())
+		return;
 	if (d->style == FTMPI_DISPLAY_BAR)
-		draw_bar(d, p, true);
+		draw_bar(d, &p, ftmpi_fit_logs(fit), epoch_ended);
 	else if (d->style == FTMPI_DISPLAY_LINES)
-		print_epoch_line(d, p, true);
+		print_epoch_line(d, &p, ftmpi_fit_logs(fit), epoch_ended);
 }
 
-static void on_saved(void *context, const ftmpi_progress *p, const char *file)
+static ftmpi_status epoch_end(void *context, ftmpi_fit *fit)
 {
-	const ftmpi_display *d = context;
-
-	if (d->style == FTMPI_DISPLAY_LOG)
-		ftmpi_log(FTMPI_LOG_INFO, "Saving checkpoints for %lld into %s.", (long long)p->step, file);
+	if (ftmpi_comm_is_chief(ftmpi_fit_comm(fit)))
+		print_line(context, fit, true);
+	return FTMPI_OK;
 }
 
-static void on_train_end(void *context, const ftmpi_progress *p)
+/* A training that ends in the middle of an epoch shows how far it came. */
+static ftmpi_status train_end(void *context, ftmpi_fit *fit)
 {
 	ftmpi_display *d = context;
 
-	if (d->style == FTMPI_DISPLAY_BAR && p->batch > 0) {
-		draw_bar(d, p, false);
-		leave_bar(d);
-	} else if (d->style == FTMPI_DISPLAY_LINES && p->batch > 0) {
-		print_epoch_line(d, p, false);
-	} else if (d->style == FTMPI_DISPLAY_LOG && d->log_step >= 0) {
+	if (!ftmpi_comm_is_chief(ftmpi_fit_comm(fit)))
+		return FTMPI_OK;
+	if (ftmpi_fit_progress(fit).batch > 0)
+		print_line(d, fit, false);
+	if (d->style == FTMPI_DISPLAY_LOG && d->log_step >= 0)
 		ftmpi_log(FTMPI_LOG_INFO, "Loss for final step: %.7g.", d->last_loss);
-	}
+	return FTMPI_OK;
+}
+
+/* Whatever is printed next begins a line of its own. */
+static void detach(void *context)
+{
+	ftmpi_display *d = context;
+
+	if (d->drawn)
+		(void)printf("\n");
+	d->drawn = false;
 	(void)fflush(stdout);
 }
 
@@ -267,12 +269,13 @@ ftmpi_status ftmpi_display_create(ftmpi_display_style style, int64_t log_steps, 
 	d->style = style;
 	d->log_steps = log_steps;
 	d->log_step = -1;
-	d->observer = (ftmpi_observer){.context = d,
-				       .epoch_begin = on_epoch_begin,
-				       .step_end = on_step_end,
-				       .epoch_end = on_epoch_end,
-				       .saved = on_saved,
-				       .train_end = on_train_end};
+	d->callback = (ftmpi_callback){.context = d,
+				       .epoch_begin = epoch_begin,
+				       .batch_end = batch_end,
+				       .epoch_end = epoch_end,
+				       .train_end = train_end,
+				       .detach = detach,
+				       .alike = true};
 	*out = d;
 done:
 	return status;
@@ -280,13 +283,11 @@ done:
 
 void ftmpi_display_destroy(ftmpi_display **display)
 {
-	if (*display != NULL)
-		leave_bar(*display);
 	ftmpi_free(*display);
 	*display = NULL;
 }
 
-const ftmpi_observer *ftmpi_display_observer(const ftmpi_display *display)
+const ftmpi_callback *ftmpi_display_callback(const ftmpi_display *display)
 {
-	return &display->observer;
+	return &display->callback;
 }

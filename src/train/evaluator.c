@@ -5,44 +5,41 @@
  * within a worker and in tree order over the workers, so they have the same bits on any number of ranks. */
 #include <ftmpi/evaluator.h>
 #include <ftmpi/exchange.h>
-#include <ftmpi/loss.h>
 #include <ftmpi/slice.h>
 
-#include <stdio.h>
+#include "train/rows.h"
+
 #include <string.h>
 
-enum { PASS_ROWS = 256, PATH_BYTES = 128 };
-
-enum { SUM_LOSS, SUM_CORRECT, N_SUMS };
+enum { PASS_ROWS = 256 };
 
 struct ftmpi_evaluator {
 	const ftmpi_comm *comm;
-	const ftmpi_model *model;
-	int n_workers;
+	int n_workers, n_sums;
 	ftmpi_exchange *exchange; /* for its scalars alone */
-	ftmpi_workspace *workspace;
-	float *x; /* [PASS_ROWS, n_inputs] */
-	int32_t labels[PASS_ROWS];
+	struct ftmpi__rows rows;
 	int64_t samples[PASS_ROWS];
-	double *worker_sums; /* [own workers, N_SUMS] */
+	double *worker_sums; /* [own workers, n_sums] */
 	int64_t *n_rows;     /* [size] */
 };
 
-static ftmpi_status create_local(const ftmpi_comm *comm, const ftmpi_model *model, int n_workers, ftmpi_evaluator **out)
+static ftmpi_status create_local(const ftmpi_comm *comm, const ftmpi_model *model, const ftmpi_compile *compile,
+				 int n_workers, ftmpi_evaluator **out)
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_evaluator *e = NULL;
 
 	if (n_workers < 1)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "%d logical workers: there must be at least 1", n_workers);
+	FTMPI_TRY(ftmpi_compile_check(compile));
 	FTMPI_TRY(FTMPI_ALLOC(1, &e));
 	e->comm = comm;
-	e->model = model;
 	e->n_workers = n_workers;
-	FTMPI_TRY(FTMPI_ALLOC(PASS_ROWS * ftmpi_model_n_inputs(model), &e->x));
-	FTMPI_TRY(FTMPI_ALLOC((int64_t)n_workers * N_SUMS, &e->worker_sums));
+	e->n_sums = 1 + compile->n_metrics;
+	e->rows = (struct ftmpi__rows){.model = model, .compile = compile};
+	FTMPI_TRY(FTMPI_ALLOC((int64_t)n_workers * e->n_sums, &e->worker_sums));
 	FTMPI_TRY(FTMPI_ALLOC(ftmpi_comm_size(comm), &e->n_rows));
-	FTMPI_TRY(ftmpi_workspace_create(model, PASS_ROWS, &e->workspace));
+	FTMPI_TRY(ftmpi__rows_reserve(&e->rows, PASS_ROWS));
 	*out = e;
 	e = NULL;
 done:
@@ -50,13 +47,13 @@ done:
 	return status;
 }
 
-ftmpi_status ftmpi_evaluator_create(const ftmpi_comm *comm, const ftmpi_model *model, int n_workers,
-				    ftmpi_evaluator **out)
+ftmpi_status ftmpi_evaluator_create(const ftmpi_comm *comm, const ftmpi_model *model, const ftmpi_compile *compile,
+				    int n_workers, ftmpi_evaluator **out)
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_evaluator *e = NULL;
 
-	FTMPI_TRY(ftmpi_agree(comm, create_local(comm, model, n_workers, &e)));
+	FTMPI_TRY(ftmpi_agree(comm, create_local(comm, model, compile, n_workers, &e)));
 	FTMPI_TRY(ftmpi_exchange_create(comm, n_workers, 1, &e->exchange));
 	*out = e;
 	e = NULL;
@@ -72,8 +69,7 @@ void ftmpi_evaluator_destroy(ftmpi_evaluator **evaluator)
 	if (e == NULL)
 		return;
 	ftmpi_exchange_destroy(&e->exchange);
-	ftmpi_workspace_destroy(&e->workspace);
-	ftmpi_free(e->x);
+	ftmpi__rows_clear(&e->rows);
 	ftmpi_free(e->worker_sums);
 	ftmpi_free(e->n_rows);
 	ftmpi_free(e);
@@ -103,55 +99,40 @@ static const float *forward(ftmpi_evaluator *e, const float *params, const ftmpi
 
 	for (int64_t i = 0; i < rows; i++)
 		e->samples[i] = first + i;
-	ftmpi_dataset_gather(dataset, e->samples, rows, e->x, e->labels);
-	return ftmpi_model_forward(e->model, params, e->x, rows, &pass, e->workspace);
+	ftmpi__rows_fetch(&e->rows, dataset, e->samples, rows);
+	return ftmpi_model_forward(e->rows.model, params, e->rows.x, rows, &pass, e->rows.workspace);
 }
 
 static void evaluate_worker(ftmpi_evaluator *e, const float *params, const ftmpi_dataset *dataset, int worker,
 			    double *sums)
 {
-	const int64_t n_outputs = ftmpi_model_n_outputs(e->model);
-	const ftmpi_targets targets = {.labels = e->labels};
 	int64_t first, end;
 
-	memset(sums, 0, N_SUMS * sizeof *sums);
+	memset(sums, 0, (size_t)e->n_sums * sizeof *sums);
 	worker_samples(e, dataset, worker, &first, &end);
 	for (; first < end; first += PASS_ROWS) {
 		const int64_t rows = pass_rows(end - first);
-		const float *outputs = forward(e, params, dataset, first, rows);
 
-		sums[SUM_LOSS] += ftmpi_loss_compute(FTMPI_LOSS_SPARSE_CROSS_ENTROPY_LOGITS, outputs, &targets, rows,
-						     n_outputs, 1.0F, NULL);
-		sums[SUM_CORRECT] += ftmpi_metric_compute(FTMPI_METRIC_ACCURACY, outputs, &targets, rows, n_outputs);
+		ftmpi__rows_score(&e->rows, forward(e, params, dataset, first, rows), rows, 1.0F, NULL, sums);
 	}
-}
-
-static ftmpi_status check_shape(const ftmpi_evaluator *e, const ftmpi_dataset *dataset)
-{
-	ftmpi_status status = FTMPI_OK;
-
-	if (ftmpi_dataset_n_features(dataset) != ftmpi_model_n_inputs(e->model))
-		FTMPI_FAIL(FTMPI_ERR_DATA, "a sample of the data has %lld numbers, the model takes %lld",
-			   (long long)ftmpi_dataset_n_features(dataset), (long long)ftmpi_model_n_inputs(e->model));
-done:
-	return status;
 }
 
 ftmpi_status ftmpi_evaluator_run(ftmpi_evaluator *e, const float *params, const ftmpi_dataset *dataset,
 				 ftmpi_metrics *out)
 {
 	ftmpi_status status = FTMPI_OK;
-	const int64_t n = ftmpi_dataset_n_samples(dataset);
-	double sums[N_SUMS];
+	const double n = (double)ftmpi_dataset_n_samples(dataset);
+	double sums[FTMPI__MAX_ROW_SUMS];
 	int first, end;
 
-	FTMPI_TRY(check_shape(e, dataset));
+	FTMPI_TRY(ftmpi__rows_check(e->rows.model, e->rows.compile, dataset));
 	ftmpi_exchange_workers(e->exchange, &first, &end);
 	for (int w = first; w < end; w++)
-		evaluate_worker(e, params, dataset, w, e->worker_sums + (int64_t)(w - first) * N_SUMS);
-	FTMPI_TRY(ftmpi_exchange_scalars(e->exchange, e->worker_sums, N_SUMS, sums));
-	*out = (ftmpi_metrics){
-		.loss = sums[SUM_LOSS] / (double)n, .accuracy = sums[SUM_CORRECT] / (double)n, .n_samples = n};
+		evaluate_worker(e, params, dataset, w, e->worker_sums + (int64_t)(w - first) * e->n_sums);
+	FTMPI_TRY(ftmpi_exchange_scalars(e->exchange, e->worker_sums, e->n_sums, sums));
+	*out = (ftmpi_metrics){.loss = sums[0] / n, .n_samples = ftmpi_dataset_n_samples(dataset)};
+	for (int i = 0; i < e->rows.compile->n_metrics; i++)
+		out->values[i] = sums[1 + i] / n;
 done:
 	return status;
 }
@@ -169,7 +150,7 @@ static void count_rows(ftmpi_evaluator *e, int64_t n)
 static float *predict_worker(ftmpi_evaluator *e, const float *params, const ftmpi_dataset *dataset, int worker,
 			     float *into)
 {
-	const int64_t n_outputs = ftmpi_model_n_outputs(e->model);
+	const int64_t n_outputs = ftmpi_model_n_outputs(e->rows.model);
 	int64_t first, end;
 
 	worker_samples(e, dataset, worker, &first, &end);
@@ -186,11 +167,11 @@ ftmpi_status ftmpi_evaluator_predict(ftmpi_evaluator *e, const float *params, co
 				     float *outputs)
 {
 	ftmpi_status status = FTMPI_OK;
-	const int64_t n_outputs = ftmpi_model_n_outputs(e->model);
+	const int64_t n_outputs = ftmpi_model_n_outputs(e->rows.model);
 	float *mine = NULL, *at;
 	int first, end;
 
-	FTMPI_TRY(check_shape(e, dataset));
+	FTMPI_TRY(ftmpi__rows_check(e->rows.model, e->rows.compile, dataset));
 	count_rows(e, ftmpi_dataset_n_samples(dataset));
 	FTMPI_TRY(ftmpi_agree(e->comm, FTMPI_ALLOC(e->n_rows[ftmpi_comm_rank(e->comm)] * n_outputs, &mine)));
 	at = mine;
@@ -200,29 +181,5 @@ ftmpi_status ftmpi_evaluator_predict(ftmpi_evaluator *e, const float *params, co
 	FTMPI_TRY(ftmpi_comm_gather_rows(e->comm, mine, e->n_rows, n_outputs, outputs));
 done:
 	ftmpi_free(mine);
-	return status;
-}
-
-ftmpi_status ftmpi_model_register(const ftmpi_model *model, float *params, ftmpi_registry *registry)
-{
-	ftmpi_status status = FTMPI_OK;
-	const ftmpi_layout *layout = ftmpi_model_layout(model);
-	char path[PATH_BYTES];
-
-	FTMPI_TRY(ftmpi_registry_add_group(registry, "vars", "sequential"));
-	for (int i = 0; i < ftmpi_model_n_layers(model); i++) {
-		const char *name = ftmpi_model_layer_name(model, i);
-
-		(void)snprintf(path, sizeof path, "layers/%s/vars", name);
-		FTMPI_TRY(ftmpi_registry_add_group(registry, path, name));
-	}
-	for (int i = 0; i < layout->n_params; i++) {
-		const ftmpi_param *p = &layout->params[i];
-
-		(void)snprintf(path, sizeof path, "layers/%s/vars/%d", p->layer, p->index);
-		FTMPI_TRY(ftmpi_registry_add(registry, path, FTMPI_F32, p->n_dims, p->dims, params + p->offset,
-					     FTMPI_STATE));
-	}
-done:
 	return status;
 }

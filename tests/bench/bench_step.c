@@ -93,27 +93,30 @@ static ftmpi_status run_rounds(const ftmpi_comm *comm, const ftmpi_model *model,
 	ftmpi_status status = FTMPI_OK;
 	const int size = ftmpi_comm_size(comm), rows = (int)((batch + size - 1) / size);
 	ftmpi_trainer_options options;
-	ftmpi_optimizer optimizer;
+	ftmpi_fit_options how;
+	ftmpi_compile compile;
 	ftmpi_trainer *trainer = NULL;
 	float *scratch = NULL;
 
 	ftmpi_trainer_options_init(&options);
-	options.batch_size = batch;
 	options.n_workers = size;
-	options.n_epochs = 0;
-	ftmpi_optimizer_init(&optimizer, FTMPI_ADAM);
+	ftmpi_compile_init(&compile);
+	ftmpi_fit_options_init(&how);
+	how.train = data;
+	how.batch_size = batch;
+	how.epochs = 0;
+	how.max_steps = steps;
 	FTMPI_TRY(FTMPI_ALLOC(3 * ((int64_t)rows + N_HIDDEN) * N_INPUTS, &scratch));
 	for (int round = -1; round < ROUNDS; round++) { /* the first one warms up */
 		ftmpi_step_times t;
 		double begin_s, elapsed_s;
 
-		options.max_steps = steps;
-		FTMPI_TRY(ftmpi_trainer_create(comm, model, &optimizer, data, NULL, &options, &trainer));
+		FTMPI_TRY(ftmpi_trainer_create(comm, model, &compile, &options, &trainer));
 		FTMPI_TRY(ftmpi_comm_barrier(comm));
 		begin_s = now_s();
-		FTMPI_TRY(ftmpi_trainer_run(trainer, NULL, NULL));
+		FTMPI_TRY(ftmpi_trainer_fit(trainer, &how));
 		elapsed_s = now_s() - begin_s;
-		t = ftmpi_trainer_times(trainer);
+		t = ftmpi_learner_times(ftmpi_trainer_learner(trainer));
 		ftmpi_trainer_destroy(&trainer);
 		if (round < 0)
 			continue;

@@ -74,7 +74,7 @@ refused 65 "predictions.h5" evaluate --data data --checkpoint predictions.h5
 refused 66 "--data train_only has no test data" evaluate --data train_only --model-dir run
 refused_on 2 66 "--data train_only has no test data" predict --data train_only --model-dir run
 refused 66 "missing: No such file or directory" evaluate --data missing --model-dir run
-refused 66 "cannot open the directory 'missing" predict --data data --model-dir run --output missing/predictions.h5
+refused 66 "there is no directory 'missing'" predict --data data --model-dir run --output missing/predictions.h5
 refused 64 "--epochs is not an option of this command" evaluate --data data --model-dir run --epochs 3
 
 # What is no earlier predictions is never replaced: a folder, a folder's state file and lock, data, text, a pipe, a link.

@@ -98,12 +98,18 @@ sed 's/\r$//' "$last.out" | grep -q '^ftmpi: error: model diverged' || fail "the
 # The log.
 good "${train[@]}" --model-dir log --progress log --log-step-count-steps 5 --save-checkpoints-steps 6
 number='[0-9]+(\.[0-9]+)?'
+saving() { # DIR STEP: sets saved to the lines of a save
+	saved=("Calling checkpoint listeners before saving checkpoint $2\\.\\.\\." "Saving checkpoints for $2 into $1/ckpt\\."
+		"Calling checkpoint listeners after saving checkpoint $2\\.\\.\\.")
+}
+saving log 6 && at6=("${saved[@]}")
+saving log 12 && at12=("${saved[@]}")
+saving log 14 && at14=("${saved[@]}")
 expect_lines "loss = $number, step = 0" \
 	"global_step/sec: $number(e\\+[0-9]+)?" "loss = $number, step = 5 \\([0-9]+\\.[0-9]{3} sec\\)" \
-	"Saving checkpoints for 6 into log/ckpt-6\\.weights\\.h5\\." \
+	"${at6[@]}" \
 	"global_step/sec: $number(e\\+[0-9]+)?" "loss = $number, step = 10 \\([0-9]+\\.[0-9]{3} sec\\)" \
-	"Saving checkpoints for 12 into log/ckpt-12\\.weights\\.h5\\." \
-	"Saving checkpoints for 14 into log/ckpt-14\\.weights\\.h5\\." "Loss for final step: $number\\." "$digest"
+	"${at12[@]}" "${at14[@]}" "Loss for final step: $number\\." "$digest"
 [ "$(printed_digest)" = "$reference" ] || fail "the log changes the result"
 
 # A run that is cut off within an epoch, and its relaunches: the first line says where it goes on.
@@ -116,8 +122,9 @@ expect_lines "resuming from cut/ckpt-10\\.weights\\.h5: step 10, epoch 2, batch 
 good "${train[@]}" --model-dir cut --progress log
 expect_lines "finished already: cut/ckpt-14\\.weights\\.h5 is at step 14 with 2 epochs done; raise --epochs or --max-steps to go on" "$digest"
 good --data data --hidden-units 8 --model-dir cut --steps 2 --progress log
+saving cut 16
 expect_lines "resuming from cut/ckpt-14\\.weights\\.h5: step 14, epoch 3, batch 0 of 7 .*" "loss = $number, step = 14" \
-	"Saving checkpoints for 16 into cut/ckpt-16\\.weights\\.h5\\." "Loss for final step: $number\\." "$digest"
+	"${saved[@]}" "Loss for final step: $number\\." "$digest"
 run_ftmpi 2 --data data --hidden-units 8 --model-dir cut --epochs 3 --progress bar
 expect_success
 expect_bar_lines "2 ranks for 1 logical workers: .*" "resuming from cut/ckpt-16\\.weights\\.h5: step 16, epoch 3, batch 2 of 7 .*" \

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# usage: save_errors.sh EIO|ENOSPC: every call of a save fails in turn. All ranks end with 74 and one line; older checkpoints are untouched, no
-# temporary stays behind, and a relaunch ends with the same bits.
+# usage: save_errors.sh EIO|ENOSPC: every call of a save fails in turn. With --on-save-error stop all ranks end with 74 and one line; older checkpoints are
+# untouched, no temporary stays behind, and a relaunch ends with the same bits. By default the run warns, goes on and saves at the next time.
 set -euo pipefail
 # shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
@@ -41,7 +41,7 @@ while IFS='|' read -r fault line; do
 	fault=${fault##*[[:space:]]}
 	dir=${fault//[:.=]/-}
 	cp -r base "$dir"
-	train_fault "$fault" "${nps[i++ % 4]}" "$dir"
+	train_fault "$fault" "${nps[i++ % 4]}" "$dir" --on-save-error stop
 	expect_exit 74
 	expect_one_error_line "${line//DIR/$dir}"
 	expect_stderr "; older checkpoints are untouched"
@@ -63,7 +63,7 @@ while IFS='|' read -r fault line; do
 done <<<"$table"
 
 # The very first save.
-train_fault "save.fsync:error=$1" 2 first
+train_fault "save.fsync:error=$1" 2 first --on-save-error stop
 expect_exit 74
 expect_one_error_line "checkpoint 'first/ckpt-6.weights.h5' was not saved: cannot fsync 'first/ckpt-6.weights.h5.tmp': $text"
 [ -z "$(checksums first)" ] || fail "there is $(checksums first)"
@@ -77,3 +77,28 @@ expect_resumed_at retention 24
 expect_same_end retention
 [ "$(steps_of retention)" = "30 36 40" ] || fail "retention has checkpoints $(steps_of retention)"
 expect_listed retention
+
+# By default a failed save is one warning, and the run goes on to the same end; the next save is as if nothing had happened.
+while IFS='|' read -r fault line; do
+	fault=${fault##*[[:space:]]}
+	dir=on-${fault//[:.=]/-}
+	cp -r base "$dir"
+	train_fault "$fault" "${nps[i++ % 4]}" "$dir"
+	expect_warning "no checkpoint at step 30: checkpoint '$dir/ckpt-30.weights.h5' "
+	expect_warning "${line//DIR/$dir}"
+	expect_resumed_at "$dir" 24
+	expect_same_end "$dir"
+	expect_no_leftovers "$dir"
+	expect_listed "$dir"
+	case $fault in
+	save.dir-fsync:* | save.state-file:*) ;;
+	*) [ "$(steps_of "$dir")" = "12 18 24 36 40" ] || fail "$dir has checkpoints $(steps_of "$dir")" ;;
+	esac
+done <<<"$table"
+
+# Nothing comes after the last save, so its failure is an error.
+cp -r base last
+train_fault "save.fsync:error=$1,hit=3" 4 last
+expect_exit 74
+expect_one_error_line "checkpoint 'last/ckpt-40.weights.h5' was not saved: cannot fsync"
+expect_recovers 2 last 36

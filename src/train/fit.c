@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fit: steps, the ends of epochs, and the callbacks' points.
+ *
+ * There is one place where a step's consequences end: an epoch that ends with the step is validated and recorded, callbacks have seen it, sums are
+ * cleared, and only then is `settled` called, in which callbacks save. So every checkpoint holds a position from which the future is the same as
+ * without it. */
+#include "train/trainer.h"
+
+#include "train/clock.h"
+
+#include <ftmpi/failpoint.h>
+
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+void ftmpi_fit_options_init(ftmpi_fit_options *options)
+{
+	*options = (ftmpi_fit_options){.batch_size = 32, .shuffle = true, .epochs = 1, .steps_per_execution = 1};
+}
+
+static ftmpi_status check_options(const ftmpi_trainer *t, const ftmpi_fit_options *o)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	if (o->train == NULL)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "there is no data to train on");
+	if (o->epochs < 0 || o->initial_epoch < 0 || o->max_steps < 0)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "a number of epochs or steps is negative");
+	if (o->epochs == 0 && o->max_steps == 0)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "neither a number of epochs nor of steps says when the training ends");
+	if (o->steps_per_execution < 1)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "%lld steps an execution: there must be at least 1",
+			   (long long)o->steps_per_execution);
+	FTMPI_TRY(ftmpi__rows_check(t->model, &t->compile, o->train));
+	if (o->validation != NULL)
+		FTMPI_TRY(ftmpi__rows_check(t->model, &t->compile, o->validation));
+done:
+	return status;
+}
+
+/* What a rank does by itself. */
+static ftmpi_status begin_local(ftmpi_fit *f)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_trainer *t = f->trainer;
+	const ftmpi_batches_options batches = {
+		.batch_size = f->options->batch_size, .shuffle = f->options->shuffle, .seed = t->options.seed};
+
+	FTMPI_TRY(check_options(t, f->options));
+	FTMPI_TRY(ftmpi_batches_create(f->options->train, &batches, &f->batches));
+	ftmpi_batches_seek(f->batches, f->options->initial_epoch);
+	for (int i = 0; i < FTMPI__MAX_NAMES; i++)
+		FTMPI_TRY(ftmpi_buffer_resize(&t->history[i], 0));
+	FTMPI_TRY(ftmpi_checkpoint_create(t->comm, &f->checkpoint));
+	FTMPI_TRY(ftmpi__fit_track(f));
+done:
+	return status;
+}
+
+/* A point that comes once a fit, where an agreement costs nothing. */
+static bool is_rare(size_t point)
+{
+	return point == offsetof(ftmpi_callback, attach) || point == offsetof(ftmpi_callback, restore) ||
+	       point == offsetof(ftmpi_callback, train_begin) || point == offsetof(ftmpi_callback, train_end);
+}
+
+/* Call one function of every callback. @param point its offset in ftmpi_callback. Collective. */
+static ftmpi_status call(ftmpi_fit *f, size_t point)
+{
+	ftmpi_status status = FTMPI_OK;
+	const bool rare = is_rare(point);
+
+	for (int i = 0; i < f->options->n_callbacks; i++) {
+		const ftmpi_callback *callback = f->options->callbacks[i];
+		ftmpi_callback_fn function;
+
+		memcpy(&function, (const char *)callback + point, sizeof function);
+		if (function == NULL)
+			continue;
+		status = function(callback->context, f);
+		FTMPI_TRY(callback->alike && !rare ? status : ftmpi_agree(f->trainer->comm, status));
+	}
+done:
+	return status;
+}
+
+#define CALL(fit, point) call((fit), offsetof(ftmpi_callback, point))
+
+static bool is_finished(const ftmpi_fit *f)
+{
+	const ftmpi_fit_options *o = f->options;
+
+	return f->stopping || (o->epochs > 0 && ftmpi_batches_epoch(f->batches) >= o->epochs) ||
+	       (o->max_steps > 0 && ftmpi_learner_step_count(f->trainer->learner) >= o->max_steps);
+}
+
+static void clear_logs(ftmpi_fit *f)
+{
+	f->logs.n = 0;
+}
+
+/* Keep the order of the alphabet, in which Keras prints. */
+void ftmpi_fit_log(ftmpi_fit *f, const char *name, double value)
+{
+	ftmpi_logs *logs = &f->logs;
+	int i = logs->n;
+
+	if (logs->n == FTMPI_MAX_LOGS)
+		return;
+	for (; i > 0 && strcmp(logs->names[i - 1], name) > 0; i--) {
+		logs->names[i] = logs->names[i - 1];
+		logs->values[i] = logs->values[i - 1];
+	}
+	logs->names[i] = name;
+	logs->values[i] = value;
+	logs->n++;
+}
+
+/* Means of the epoch so far: [n_sums]. */
+static void epoch_means(const ftmpi_fit *f, double *means)
+{
+	const int n = f->trainer->n_sums;
+	const double n_samples = f->sums[n], n_batches = f->sums[n + 1];
+	const bool mean = f->trainer->options.loss_reduction == FTMPI_REDUCE_MEAN;
+
+	means[0] = f->sums[0] / (mean ? n_samples : n_batches);
+	for (int i = 1; i < n; i++)
+		means[i] = f->sums[i] / n_samples;
+}
+
+static void log_epoch_means(ftmpi_fit *f)
+{
+	double means[FTMPI__MAX_ROW_SUMS];
+
+	clear_logs(f);
+	epoch_means(f, means);
+	for (int i = 0; i < f->trainer->n_sums; i++)
+		ftmpi_fit_log(f, f->trainer->names[i], means[i]);
+}
+
+static void log_validation(ftmpi_fit *f, const ftmpi_metrics *m, int first_name)
+{
+	for (int i = 0; i < f->trainer->n_sums; i++)
+		ftmpi_fit_log(f, f->trainer->names[first_name + i], i == 0 ? m->loss : m->values[i - 1]);
+}
+
+static ftmpi_status append_history(ftmpi_fit *f)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_trainer *t = f->trainer;
+	double value;
+
+	for (int i = 0; i < 2 * t->n_sums; i++)
+		if (ftmpi_logs_find(&f->logs, t->names[i], &value))
+			FTMPI_TRY(ftmpi_buffer_append(&t->history[i], &value, sizeof value));
+done:
+	return status;
+}
+
+static ftmpi_status validate(ftmpi_fit *f, ftmpi_metrics *metrics)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	FTMPI_TRY(CALL(f, test_begin));
+	FTMPI_TRY(ftmpi_trainer_evaluate(f->trainer, f->options->validation, metrics));
+	clear_logs(f);
+	log_validation(f, metrics, 0);
+	FTMPI_TRY(CALL(f, test_end));
+done:
+	return status;
+}
+
+static ftmpi_status end_epoch(ftmpi_fit *f)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_metrics metrics;
+
+	if (f->options->validation != NULL)
+		FTMPI_TRY(validate(f, &metrics));
+	log_epoch_means(f);
+	if (f->options->validation != NULL)
+		log_validation(f, &metrics, f->trainer->n_sums);
+	FTMPI_TRY(ftmpi_agree(f->trainer->comm, append_history(f)));
+	FTMPI_TRY(CALL(f, epoch_end));
+	memset(f->sums, 0, sizeof f->sums);
+	f->epoch = ftmpi_batches_epoch(f->batches);
+	f->batch = 0;
+	(void)ftmpi_failpoint_hit(FTMPI_FP_EPOCH_END);
+done:
+	return status;
+}
+
+/* Time for one more step and a save, on the safe side. */
+static double needed_s(const ftmpi_fit *f)
+{
+	return 3.0 * f->step_s + 2.0 * f->last_save.save_s + 1.0;
+}
+
+static ftmpi_status step(ftmpi_fit *f, const ftmpi_batch *batch)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_trainer *t = f->trainer;
+	const double begin_s = ftmpi__now_s();
+	double sums[FTMPI__MAX_ROW_SUMS];
+
+	if (f->options->preemption != NULL && ftmpi_preemption_due(f->options->preemption, needed_s(f)))
+		ftmpi_learner_raise(t->learner, FTMPI__FLAG_STOP);
+	status = ftmpi__train_step(t, f->options->train, batch, sums, &f->batch_loss);
+	if (status == FTMPI_ERR_DIVERGED)
+		return status;
+	FTMPI_TRY(status);
+	for (int i = 0; i < t->n_sums; i++)
+		f->sums[i] += sums[i];
+	f->sums[t->n_sums] += (double)batch->n_samples;
+	f->sums[t->n_sums + 1] += 1.0;
+	f->batch++;
+	f->step_s = fmax(0.9 * f->step_s, ftmpi__now_s() - begin_s);
+	(void)ftmpi_failpoint_hit(FTMPI_FP_STEP_END);
+done:
+	return status;
+}
+
+/* Whether batch_begin (batch_end) is due before (after) the epoch's batch of this number, from 0. */
+static bool begins_execution(const ftmpi_fit *f, int64_t batch)
+{
+	return batch % f->options->steps_per_execution == 0;
+}
+
+/* The loss is not finite, the same on all ranks; nothing has been changed by it. An error, unless a callback stops the training. */
+static ftmpi_status handle_divergence(ftmpi_fit *f)
+{
+	ftmpi_status status = FTMPI_OK;
+	char message[512];
+
+	(void)snprintf(message, sizeof message, "%s", ftmpi_error_message());
+	f->diverged = true;
+	FTMPI_TRY(CALL(f, diverged));
+	if (!f->stopping)
+		FTMPI_FAIL(FTMPI_ERR_DIVERGED, "%s", message);
+done:
+	return status;
+}
+
+/* A step and all that follows from it. */
+static ftmpi_status advance(ftmpi_fit *f, bool first)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_batch batch;
+
+	if (first || begins_execution(f, f->batch))
+		FTMPI_TRY(CALL(f, batch_begin));
+	batch = ftmpi_batches_next(f->batches);
+	status = step(f, &batch);
+	if (status == FTMPI_ERR_DIVERGED)
+		return handle_divergence(f);
+	FTMPI_TRY(status);
+	f->epoch_ended = batch.ends_epoch;
+	if (batch.ends_epoch || begins_execution(f, f->batch) || is_finished(f) || ftmpi_fit_preempted(f)) {
+		log_epoch_means(f);
+		FTMPI_TRY(CALL(f, batch_end));
+	}
+	if (batch.ends_epoch)
+		FTMPI_TRY(end_epoch(f));
+	FTMPI_TRY(CALL(f, settled));
+done:
+	return status;
+}
+
+/* The fit ends here, after its callbacks have saved; the message is that of a rank that knows why. */
+static ftmpi_status stop_preempted(const ftmpi_fit *f)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_preemption *p = f->options->preemption;
+	const long long at = ftmpi_learner_step_count(f->trainer->learner);
+	const bool saved = f->last_save.step == at;
+
+	if (p != NULL && ftmpi_preemption_due(p, needed_s(f)))
+		FTMPI_FAIL(FTMPI_STOPPED, "stopped by %s %s at step %lld: relaunch to go on",
+			   ftmpi_preemption_reason(p), saved ? "after saving" : "without a checkpoint", at);
+done:
+	return ftmpi_agree(f->trainer->comm, status);
+}
+
+static ftmpi_status run(ftmpi_fit *f)
+{
+	ftmpi_status status = FTMPI_OK;
+	bool first = true;
+
+	while (!is_finished(f)) {
+		if (first || f->batch == 0)
+			FTMPI_TRY(CALL(f, epoch_begin));
+		FTMPI_TRY(advance(f, first));
+		first = false;
+		if (ftmpi_fit_preempted(f) && !is_finished(f))
+			FTMPI_TRY(stop_preempted(f));
+	}
+done:
+	return status;
+}
+
+ftmpi_status ftmpi_trainer_fit(ftmpi_trainer *t, const ftmpi_fit_options *options)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_fit f = {.trainer = t, .options = options, .last_save.step = -1, .started_s = ftmpi__now_s()};
+
+	FTMPI_TRY(ftmpi_agree(t->comm, begin_local(&f)));
+	FTMPI_TRY(CALL(&f, attach));
+	FTMPI_TRY(CALL(&f, restore));
+	f.epoch = ftmpi_batches_epoch(f.batches);
+	f.batch = (ftmpi_batches_position(f.batches) + options->batch_size - 1) / options->batch_size;
+	FTMPI_TRY(CALL(&f, train_begin));
+	FTMPI_TRY(run(&f));
+	FTMPI_TRY(CALL(&f, train_end));
+done:
+	for (int i = 0; i < options->n_callbacks; i++)
+		if (options->callbacks[i]->detach != NULL)
+			options->callbacks[i]->detach(options->callbacks[i]->context);
+	ftmpi_checkpoint_destroy(&f.checkpoint);
+	ftmpi_batches_destroy(&f.batches);
+	return status;
+}
+
+bool ftmpi_logs_find(const ftmpi_logs *logs, const char *name, double *value)
+{
+	for (int i = 0; i < logs->n; i++)
+		if (strcmp(logs->names[i], name) == 0) {
+			*value = logs->values[i];
+			return true;
+		}
+	return false;
+}
+
+const ftmpi_comm *ftmpi_fit_comm(const ftmpi_fit *f)
+{
+	return f->trainer->comm;
+}
+
+ftmpi_trainer *ftmpi_fit_trainer(const ftmpi_fit *f)
+{
+	return f->trainer;
+}
+
+ftmpi_learner *ftmpi_fit_learner(const ftmpi_fit *f)
+{
+	return f->trainer->learner;
+}
+
+ftmpi_checkpoint *ftmpi_fit_checkpoint(const ftmpi_fit *f)
+{
+	return f->checkpoint;
+}
+
+ftmpi_progress ftmpi_fit_progress(const ftmpi_fit *f)
+{
+	return (ftmpi_progress){.step = ftmpi_learner_step_count(f->trainer->learner),
+				.max_steps = f->options->max_steps,
+				.epoch = f->epoch,
+				.n_epochs = f->options->epochs,
+				.batch = f->batch,
+				.n_batches = ftmpi_batches_per_epoch(f->batches),
+				.batch_loss = f->batch_loss,
+				.resumed = f->resumed,
+				.epoch_ended = f->epoch_ended};
+}
+
+const ftmpi_logs *ftmpi_fit_logs(const ftmpi_fit *f)
+{
+	return &f->logs;
+}
+
+void ftmpi_fit_stop(ftmpi_fit *f)
+{
+	f->stopping = true;
+}
+
+bool ftmpi_fit_stopping(const ftmpi_fit *f)
+{
+	return f->stopping;
+}
+
+void ftmpi_fit_want_save(ftmpi_fit *f)
+{
+	ftmpi_learner_raise(f->trainer->learner, FTMPI__FLAG_SAVE);
+}
+
+bool ftmpi_fit_save_wanted(const ftmpi_fit *f)
+{
+	return ftmpi_learner_raised(f->trainer->learner, FTMPI__FLAG_SAVE) > 0;
+}
+
+void ftmpi_fit_saved(ftmpi_fit *f, double save_s)
+{
+	f->last_save = (ftmpi_save_event){.step = ftmpi_learner_step_count(f->trainer->learner), .save_s = save_s};
+}
+
+ftmpi_save_event ftmpi_fit_last_save(const ftmpi_fit *f)
+{
+	return f->last_save;
+}
+
+bool ftmpi_fit_diverged(const ftmpi_fit *f)
+{
+	return f->diverged;
+}
+
+bool ftmpi_fit_preempted(const ftmpi_fit *f)
+{
+	return ftmpi_learner_raised(f->trainer->learner, FTMPI__FLAG_STOP) > 0;
+}

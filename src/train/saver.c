@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* When to save, and what a failed save means.
+ *
+ * A save is decided where all ranks decide alike: by step, by epoch, by preemption; the chief's clock is heard through a flag that rides along with a
+ * step. `saved_at_s` is saved too, so the phase of the clock goes on over relaunches. */
+#include <ftmpi/saver.h>
+
+#include "train/clock.h"
+
+#include <ftmpi/log.h>
+
+struct ftmpi_saver {
+	ftmpi_store *store;
+	ftmpi_saver_options options;
+	ftmpi_callback callback;
+	ftmpi_manager *manager;
+	double saved_at_s;  /* calendar; saved */
+	int64_t saved_step; /* −1: none in this fit */
+};
+
+void ftmpi_saver_options_init(ftmpi_saver_options *options)
+{
+	*options = (ftmpi_saver_options){.save_epochs = 1};
+}
+
+static ftmpi_status attach(void *context, ftmpi_fit *fit)
+{
+	ftmpi_saver *s = context;
+
+	s->saved_step = -1;
+	s->saved_at_s = ftmpi__calendar_s();
+	return ftmpi_registry_add_scalar(ftmpi_checkpoint_registry(ftmpi_fit_checkpoint(fit)), "ftmpi/run/saved_at_s",
+					 FTMPI_F64, &s->saved_at_s, FTMPI_RECORD);
+}
+
+/* Call a function of every listener on every rank; the end is agreed. */
+#define LISTEN(saver, fit, function, ...)                                                                              \
+	do {                                                                                                           \
+		for (int i_ = 0; i_ < (saver)->options.n_listeners; i_++) {                                            \
+			const ftmpi_saving_listener *l_ = (saver)->options.listeners[i_];                              \
+                                                                                                                       \
+			if (l_->function != NULL)                                                                      \
+				FTMPI_TRY(ftmpi_agree(ftmpi_fit_comm(fit), l_->function(l_->context, __VA_ARGS__)));   \
+		}                                                                                                      \
+	} while (0)
+
+/* An error of the file system; others end the fit. */
+static bool may_go_on(const ftmpi_saver *s, ftmpi_status status, bool last)
+{
+	return !last && s->options.on_error == FTMPI_SAVE_ERROR_CONTINUE &&
+	       (status == FTMPI_ERR_IO || status == FTMPI_ERR_NO_SPACE);
+}
+
+static ftmpi_status write_checkpoint(ftmpi_saver *s, ftmpi_fit *fit, int64_t step, bool last)
+{
+	ftmpi_status status = FTMPI_OK;
+	const double begin_s = ftmpi__now_s(), saved_at_s = s->saved_at_s;
+
+	s->saved_at_s = ftmpi__calendar_s();
+	status = ftmpi_manager_save(s->manager, &step, false, NULL);
+	if (status == FTMPI_OK) {
+		s->saved_step = step;
+		ftmpi_fit_saved(fit, ftmpi__now_s() - begin_s);
+		return status;
+	}
+	s->saved_at_s = saved_at_s;
+	if (!may_go_on(s, status, last))
+		return status;
+	if (ftmpi_comm_is_chief(ftmpi_fit_comm(fit)))
+		ftmpi_log(
+			FTMPI_LOG_WARNING,
+			"no checkpoint at step %lld: %s; older ones stay; going on, with another try at the next save",
+			(long long)step, ftmpi_error_message());
+	ftmpi_error_clear();
+	return FTMPI_OK;
+}
+
+static void log_listeners(const ftmpi_saver *s, const char *when, int64_t step)
+{
+	if (s->options.log)
+		ftmpi_log(FTMPI_LOG_INFO, "Calling checkpoint listeners %s saving checkpoint %lld...", when,
+			  (long long)step);
+}
+
+/* @param last nothing is saved after this one. */
+static ftmpi_status save(ftmpi_saver *s, ftmpi_fit *fit, bool last)
+{
+	ftmpi_status status = FTMPI_OK;
+	const int64_t step = ftmpi_fit_progress(fit).step;
+	bool stop = false;
+
+	log_listeners(s, "before", step);
+	LISTEN(s, fit, before_save, step);
+	if (s->options.log && s->store != NULL)
+		ftmpi_log(FTMPI_LOG_INFO, "Saving checkpoints for %lld into %s/%s.", (long long)step,
+			  ftmpi_store_directory(s->store), ftmpi_store_name(s->store));
+	FTMPI_TRY(write_checkpoint(s, fit, step, last));
+	log_listeners(s, "after", step);
+	LISTEN(s, fit, after_save, step, &stop);
+	if (stop)
+		ftmpi_fit_stop(fit);
+done:
+	return status;
+}
+
+static ftmpi_status train_begin(void *context, ftmpi_fit *fit)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_saver *s = context;
+	const ftmpi_progress p = ftmpi_fit_progress(fit);
+
+	FTMPI_TRY(ftmpi_manager_create_on_store(ftmpi_fit_checkpoint(fit), s->store, NULL, &s->manager));
+	s->saved_step = p.resumed ? p.step : -1;
+	for (int i = 0; i < s->options.n_listeners; i++)
+		if (s->options.listeners[i]->begin != NULL)
+			FTMPI_TRY(ftmpi_agree(ftmpi_fit_comm(fit),
+					      s->options.listeners[i]->begin(s->options.listeners[i]->context)));
+	if (s->options.at_begin)
+		FTMPI_TRY(save(s, fit, false));
+done:
+	return status;
+}
+
+/* The chief's clock; heard at the end of the step. */
+static ftmpi_status batch_begin(void *context, ftmpi_fit *fit)
+{
+	ftmpi_saver *s = context;
+
+	if (s->options.save_s > 0 && ftmpi_comm_is_chief(ftmpi_fit_comm(fit)) &&
+	    ftmpi__calendar_s() - s->saved_at_s >= s->options.save_s)
+		ftmpi_fit_want_save(fit);
+	return FTMPI_OK;
+}
+
+static bool wanted(const ftmpi_saver *s, ftmpi_fit *fit)
+{
+	const ftmpi_saver_options *o = &s->options;
+	const ftmpi_progress p = ftmpi_fit_progress(fit);
+
+	return (o->save_s > 0 && ftmpi_fit_save_wanted(fit)) || (o->save_steps > 0 && p.step % o->save_steps == 0) ||
+	       (o->save_epochs > 0 && p.epoch_ended && p.epoch % o->save_epochs == 0);
+}
+
+static ftmpi_status settled(void *context, ftmpi_fit *fit)
+{
+	ftmpi_saver *s = context;
+	const bool preempted = ftmpi_fit_preempted(fit);
+
+	return wanted(s, fit) || preempted ? save(s, fit, preempted) : FTMPI_OK;
+}
+
+static ftmpi_status train_end(void *context, ftmpi_fit *fit)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_saver *s = context;
+	const int64_t step = ftmpi_fit_progress(fit).step;
+
+	if (s->saved_step != step && !ftmpi_fit_diverged(fit))
+		FTMPI_TRY(save(s, fit, true));
+	LISTEN(s, fit, end, step);
+done:
+	return status;
+}
+
+static void detach(void *context)
+{
+	ftmpi_saver *s = context;
+
+	ftmpi_manager_destroy(&s->manager);
+}
+
+ftmpi_status ftmpi_saver_create(ftmpi_store *store, const ftmpi_saver_options *options, ftmpi_saver **out)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_saver *s = NULL;
+
+	if (options->save_steps < 0 || options->save_epochs < 0 || !(options->save_s >= 0))
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "a number of steps, epochs or seconds between saves is negative");
+	FTMPI_TRY(FTMPI_ALLOC(1, &s));
+	s->store = store;
+	s->options = *options;
+	s->callback = (ftmpi_callback){.context = s,
+				       .attach = attach,
+				       .train_begin = train_begin,
+				       .batch_begin = batch_begin,
+				       .settled = settled,
+				       .train_end = train_end,
+				       .detach = detach,
+				       .alike = true};
+	*out = s;
+done:
+	return status;
+}
+
+void ftmpi_saver_destroy(ftmpi_saver **saver)
+{
+	ftmpi_free(*saver);
+	*saver = NULL;
+}
+
+const ftmpi_callback *ftmpi_saver_callback(const ftmpi_saver *s)
+{
+	return &s->callback;
+}
