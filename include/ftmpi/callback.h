@@ -39,6 +39,8 @@ typedef struct ftmpi_callback {
 	ftmpi_callback_fn attach, restore, train_begin, epoch_begin, batch_begin, batch_end, test_begin, test_end,
 		epoch_end, diverged, settled, train_end;
 	void (*detach)(void *context);
+	void (*destroy)(
+		void *context); /**< frees the context, in ftmpi_callback_destroy; a program's own callback leaves it NULL */
 	bool alike; /**< its functions from epoch_begin to settled end alike on all ranks (they cannot fail, or agree themselves): no agreement after them */
 } ftmpi_callback;
 
@@ -64,6 +66,7 @@ typedef struct ftmpi_progress {
 	int64_t batch, n_batches; /**< batches done in the epoch; batches of an epoch */
 	double batch_loss;        /**< loss of the last step's batch */
 	bool resumed;             /**< the fit goes on from an earlier launch */
+	int64_t n_relaunches;     /**< how often it did so far */
 	bool epoch_ended;         /**< in settled: the batch was an epoch's last */
 } ftmpi_progress;
 
@@ -78,7 +81,7 @@ FTMPI_API ftmpi_progress ftmpi_fit_progress(const ftmpi_fit *fit);
 /** In batch_end: running means of the epoch. In epoch_end: those of the epoch, and "val_…" where there is validation data. In test_end: the validation's,
  * without "val_". The callbacks may read it until their function returns. */
 FTMPI_API const ftmpi_logs *ftmpi_fit_logs(const ftmpi_fit *fit);
-/** In epoch_end, for callbacks behind: add an entry to the logs, as Keras's ReduceLROnPlateau does. Alike on all ranks. @param name must outlive the fit. */
+/** In epoch_end, for callbacks behind: set an entry of the logs, as Keras's ReduceLROnPlateau does. Alike on all ranks. @param name must outlive the fit. */
 FTMPI_API void ftmpi_fit_log(ftmpi_fit *fit, const char *name, double value);
 
 /** End the training after this batch: Keras's model.stop_training. Alike on all ranks. */

@@ -5,6 +5,7 @@
 
 #include <ftmpi/batches.h>
 #include <ftmpi/callback.h>
+#include <ftmpi/callbacks.h>
 #include <ftmpi/checkpoint.h>
 #include <ftmpi/comm.h>
 #include <ftmpi/compile.h>

@@ -88,6 +88,10 @@ FTMPI_API ftmpi_status ftmpi_store_open_latest(ftmpi_store *store, ftmpi_reader 
  * @param out the open reader; NULL: not wanted. Errors: as ftmpi_reader_open. */
 FTMPI_API ftmpi_status ftmpi_store_verify(const ftmpi_store *store, int i, ftmpi_reader **out) FTMPI_CHECK_RESULT;
 
+/** Delete every checkpoint and the state file: the directory is as new, but for what was set aside. A crash in between loses none that is still wanted later:
+ * those that are left are found at the next opening. Errors: ERR_IO, ERR_USAGE (read-only), ERR_BUSY. */
+FTMPI_API ftmpi_status ftmpi_store_clear(ftmpi_store *store) FTMPI_CHECK_RESULT;
+
 /** Delete all but the newest `keep` checkpoints (0: all; preserved ones stay), then list what is left. Errors: ERR_IO, ERR_USAGE.
  * @param n_deleted NULL: not wanted. */
 FTMPI_API ftmpi_status ftmpi_store_prune(ftmpi_store *store, int64_t keep, int64_t *n_deleted) FTMPI_CHECK_RESULT;

@@ -107,6 +107,11 @@ void ftmpi_fit_log(ftmpi_fit *f, const char *name, double value)
 	ftmpi_logs *logs = &f->logs;
 	int i = logs->n;
 
+	for (int k = 0; k < logs->n; k++)
+		if (strcmp(logs->names[k], name) == 0) {
+			logs->values[k] = value;
+			return;
+		}
 	if (logs->n == FTMPI_MAX_LOGS)
 		return;
 	for (; i > 0 && strcmp(logs->names[i - 1], name) > 0; i--) {
@@ -362,6 +367,7 @@ ftmpi_progress ftmpi_fit_progress(const ftmpi_fit *f)
 				.n_batches = ftmpi_batches_per_epoch(f->batches),
 				.batch_loss = f->batch_loss,
 				.resumed = f->resumed,
+				.n_relaunches = f->n_relaunches,
 				.epoch_ended = f->epoch_ended};
 }
 

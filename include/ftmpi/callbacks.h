@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file
+ * Ready-made callbacks of fit, under Keras's names. What one of them remembers between epochs is part of a checkpoint (at `ftmpi/callbacks/<name>/…`), so a
+ * relaunch goes on with it. Each is made by a function of its own and ended by ftmpi_callback_destroy; a fit has at most one of each kind, but for
+ * ftmpi_model_checkpoint, whose file path tells several apart. All of it is local unless said otherwise, and alike on all ranks.
+ *
+ * Every create function: @param options copied with its texts. Errors: ERR_USAGE (names the option), ERR_MEMORY. In a fit, an entry of the logs that is to be
+ * monitored and is not there is ERR_USAGE.
+ */
+#ifndef FTMPI_CALLBACKS_H
+#define FTMPI_CALLBACKS_H
+
+#include <ftmpi/callback.h>
+
+FTMPI_BEGIN_DECLS
+
+/** NULLs the pointer; NULL is fine. Not during a fit. */
+FTMPI_API void ftmpi_callback_destroy(ftmpi_callback **callback);
+
+typedef struct ftmpi_backup_and_restore_options {
+	int64_t save_freq;      /**< batches between two backups, whatever steps_per_execution is; 0: every epoch */
+	bool double_checkpoint; /**< keep the last two backups instead of one */
+	bool delete_checkpoint; /**< after a normal end delete the backups; `finished.weights.h5` stays; default true */
+	bool save_before_preemption; /**< back up when a preemption stops the fit; default true */
+	double lock_wait_s;          /**< how long to wait for the folder's lock; default 10 */
+} ftmpi_backup_and_restore_options;
+
+FTMPI_API void ftmpi_backup_and_restore_options_init(ftmpi_backup_and_restore_options *options);
+
+/**
+ * Backups of the whole state in a folder, from which a relaunch goes on with the exact next batch. After a normal end the backups are deleted and the end is
+ * kept as `finished.weights.h5`: a relaunch takes it from there instead of training again, and goes on if `epochs` was raised. Backups stay after an error,
+ * a preemption, and a stop because the loss was not finite. A folder belongs to one fit: what another fit of the program left in it, told by the step at which that
+ * began, is passed over. Errors of a fit (agreed): as ftmpi_manager_create, ftmpi_checkpoint_restore_reader, ftmpi_manager_save.
+ */
+FTMPI_API ftmpi_status ftmpi_backup_and_restore_create(const char *backup_dir,
+						       const ftmpi_backup_and_restore_options *options,
+						       ftmpi_callback **out) FTMPI_CHECK_RESULT;
+
+/** Which direction of a monitored entry is better; AUTO: up for names with "acc" in them, else down. */
+typedef enum ftmpi_monitor_mode { FTMPI_MONITOR_AUTO, FTMPI_MONITOR_MIN, FTMPI_MONITOR_MAX } ftmpi_monitor_mode;
+
+typedef struct ftmpi_model_checkpoint_options {
+	const char *monitor; /**< "val_loss" */
+	ftmpi_monitor_mode mode;
+	bool save_best_only;
+	int64_t save_freq; /**< batches between two saves; 0: every epoch */
+} ftmpi_model_checkpoint_options;
+
+FTMPI_API void ftmpi_model_checkpoint_options_init(ftmpi_model_checkpoint_options *options);
+
+/**
+ * Files that Keras's load_weights takes. @param filepath ends in ".weights.h5"; may have fields: {epoch} (from 1), {epoch:02d}, {val_loss:.2f} and
+ * other entries of the logs. Its folder is made if missing. Errors of a fit (agreed): ERR_USAGE (a field), as ftmpi_checkpoint_write.
+ */
+FTMPI_API ftmpi_status ftmpi_model_checkpoint_create(const char *filepath,
+						     const ftmpi_model_checkpoint_options *options,
+						     ftmpi_callback **out) FTMPI_CHECK_RESULT;
+
+typedef struct ftmpi_early_stopping_options {
+	const char *monitor; /**< "val_loss" */
+	ftmpi_monitor_mode mode;
+	double min_delta; /**< least change that counts as better; ≥ 0 */
+	int64_t patience; /**< epochs without anything better before the training stops; ≥ 0 */
+	double baseline;  /**< patience ends only with values better than this; NaN: none */
+	bool restore_best_weights;
+	int64_t start_from_epoch;
+} ftmpi_early_stopping_options;
+
+FTMPI_API void ftmpi_early_stopping_options_init(ftmpi_early_stopping_options *options);
+FTMPI_API ftmpi_status ftmpi_early_stopping_create(const ftmpi_early_stopping_options *options,
+						   ftmpi_callback **out) FTMPI_CHECK_RESULT;
+
+typedef struct ftmpi_reduce_lr_on_plateau_options {
+	const char *monitor; /**< "val_loss" */
+	ftmpi_monitor_mode mode;
+	double factor;    /**< in (0, 1); 0.1 */
+	int64_t patience; /**< 10 */
+	double min_delta; /**< 1e-4 */
+	int64_t cooldown; /**< epochs of rest after a reduction */
+	double min_lr;
+} ftmpi_reduce_lr_on_plateau_options;
+
+FTMPI_API void ftmpi_reduce_lr_on_plateau_options_init(ftmpi_reduce_lr_on_plateau_options *options);
+FTMPI_API ftmpi_status ftmpi_reduce_lr_on_plateau_create(const ftmpi_reduce_lr_on_plateau_options *options,
+							 ftmpi_callback **out) FTMPI_CHECK_RESULT;
+
+/** Learning rate of an epoch. @param lr that of the epoch before. A pure function of its arguments, or a relaunch gives other bits. */
+typedef float (*ftmpi_lr_schedule)(void *context, int64_t epoch, float lr);
+
+/** The schedule is asked once at the beginning of each epoch, not again when a relaunch goes on within one. */
+FTMPI_API ftmpi_status ftmpi_learning_rate_scheduler_create(ftmpi_lr_schedule schedule, void *context,
+							    ftmpi_callback **out) FTMPI_CHECK_RESULT;
+
+/** A loss that is not finite ends the training as if it were done, instead of with ERR_DIVERGED; the batch changes nothing. */
+FTMPI_API ftmpi_status ftmpi_terminate_on_nan_create(ftmpi_callback **out) FTMPI_CHECK_RESULT;
+
+/**
+ * One row an epoch: epoch, then the logs in the order of the alphabet; written by the chief, synced. A fit that resumes drops the rows from its epoch on and
+ * goes on behind the others; one that begins writes a new file. @param separator 0: ','. Errors of a fit (agreed): ERR_IO, ERR_NO_SPACE, ERR_MEMORY.
+ */
+FTMPI_API ftmpi_status ftmpi_csv_logger_create(const char *filename, char separator,
+					       ftmpi_callback **out) FTMPI_CHECK_RESULT;
+
+/**
+ * TensorBoard's scalars over the global step, written by the chief: epoch_loss, epoch_accuracy, epoch_val_loss and so on, epoch_learning_rate at the end of
+ * epochs; batch_loss and global_step/sec every `update_freq` batches (0: with the epochs); checkpoint_sec for each save; restarts. A fit that resumes goes on in
+ * the same folder without doubled steps. Errors of a fit (agreed): as events.h.
+ */
+FTMPI_API ftmpi_status ftmpi_tensorboard_create(const char *log_dir, int64_t update_freq,
+						ftmpi_callback **out) FTMPI_CHECK_RESULT;
+
+FTMPI_END_DECLS
+
+#endif
