@@ -77,6 +77,8 @@ FTMPI_API ftmpi_trainer *ftmpi_fit_trainer(const ftmpi_fit *fit);
 FTMPI_API ftmpi_learner *ftmpi_fit_learner(const ftmpi_fit *fit);
 /** Everything that the future depends on, the callbacks' tracked state too: save it, restore it. */
 FTMPI_API ftmpi_checkpoint *ftmpi_fit_checkpoint(const ftmpi_fit *fit);
+/** The place in the data. */
+FTMPI_API ftmpi_batches *ftmpi_fit_batches(const ftmpi_fit *fit);
 FTMPI_API ftmpi_progress ftmpi_fit_progress(const ftmpi_fit *fit);
 /** In batch_end: running means of the epoch. In epoch_end: those of the epoch, and "val_…" where there is validation data. In test_end: the validation's,
  * without "val_". The callbacks may read it until their function returns. */

@@ -11,6 +11,7 @@
 #include <ftmpi/compile.h>
 #include <ftmpi/dataset.h>
 #include <ftmpi/display.h>
+#include <ftmpi/estimator.h>
 #include <ftmpi/evaluator.h>
 #include <ftmpi/events.h>
 #include <ftmpi/exchange.h>

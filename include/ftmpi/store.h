@@ -43,6 +43,15 @@ FTMPI_API ftmpi_status ftmpi_store_open(const char *directory, const ftmpi_store
 					ftmpi_store **out) FTMPI_CHECK_RESULT;
 FTMPI_API void ftmpi_store_close(ftmpi_store **store);
 
+/** Longest name of a store, with the terminating zero. */
+#define FTMPI_STORE_NAME_MAX 128
+
+/**
+ * What the checkpoints of a directory are called: as its state file says, else as the youngest file is; "ckpt" where there is neither. Local.
+ * Errors: ERR_NOT_FOUND (no directory), ERR_IO, ERR_MEMORY.
+ */
+FTMPI_API ftmpi_status ftmpi_store_find_name(const char *directory, char name[FTMPI_STORE_NAME_MAX]) FTMPI_CHECK_RESULT;
+
 FTMPI_API const char *ftmpi_store_directory(const ftmpi_store *store);
 /** The files' prefix: "ckpt". Local. */
 FTMPI_API const char *ftmpi_store_name(const ftmpi_store *store);

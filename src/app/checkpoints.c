@@ -21,10 +21,12 @@ static ftmpi_status open_read_only(const char *directory, ftmpi_store **out)
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_store_options options;
+	char name[FTMPI_STORE_NAME_MAX];
 
+	FTMPI_TRY(ftmpi_store_find_name(directory, name));
 	ftmpi_store_options_init(&options);
+	options.name = name;
 	options.read_only = true;
-	options.number_path = APP_NUMBER_PATH;
 	FTMPI_TRY(ftmpi_store_open(directory, &options, out));
 done:
 	return status;
@@ -278,6 +280,7 @@ static ftmpi_status prune(char **argv)
 	ftmpi_store_options options;
 	int64_t n_deleted = 0, keep = 0;
 	const char *directory;
+	char name[FTMPI_STORE_NAME_MAX];
 	int n_items;
 
 	FTMPI_TRY(parse_prune(argv, &directory, &keep));
@@ -286,7 +289,9 @@ static ftmpi_status prune(char **argv)
 	ftmpi_store_close(&store);
 	if (n_items == 0)
 		FTMPI_FAIL(FTMPI_ERR_NOT_FOUND, "%s has no checkpoint", directory);
+	FTMPI_TRY(ftmpi_store_find_name(directory, name));
 	ftmpi_store_options_init(&options);
+	options.name = name;
 	options.lock_wait_s = 0;
 	FTMPI_TRY(ftmpi_store_open(directory, &options, &store));
 	FTMPI_TRY(ftmpi_store_prune(store, keep, &n_deleted));

@@ -88,6 +88,22 @@ done:
 	return status;
 }
 
+ftmpi_status ftmpi_store_find_name(const char *directory, char name[FTMPI_STORE_NAME_MAX])
+{
+	ftmpi_status status = FTMPI_OK;
+	struct stat st;
+	char found[FTMPI__NAME_MAX] = "";
+
+	status = find_name(directory, found);
+	if (status == FTMPI_ERR_NOT_FOUND && stat(directory, &st) == 0)
+		status = FTMPI_OK;
+	else
+		FTMPI_TRY(status);
+	(void)snprintf(name, FTMPI_STORE_NAME_MAX, "%s", status == FTMPI_OK && found[0] != '\0' ? found : "ckpt");
+done:
+	return status;
+}
+
 ftmpi_status ftmpi__look_open(const char *directory, const char *name, bool quiet, ftmpi_store **out)
 {
 	ftmpi_status status = FTMPI_OK;

@@ -15,7 +15,7 @@
 #define FTMPI__BAD            ".bad"
 
 /** Longest name of a store, and of a file in its directory with the terminating zero. */
-enum { FTMPI__NAME_MAX = 128, FTMPI__FILE_NAME_MAX = 256 };
+enum { FTMPI__NAME_MAX = FTMPI_STORE_NAME_MAX, FTMPI__FILE_NAME_MAX = 256 };
 
 /** Largest state file that is read: some 80 000 checkpoints. */
 enum { FTMPI__STATE_MAX_BYTES = 16 << 20 };

@@ -352,6 +352,11 @@ ftmpi_learner *ftmpi_fit_learner(const ftmpi_fit *f)
 	return f->trainer->learner;
 }
 
+ftmpi_batches *ftmpi_fit_batches(const ftmpi_fit *f)
+{
+	return f->batches;
+}
+
 ftmpi_checkpoint *ftmpi_fit_checkpoint(const ftmpi_fit *f)
 {
 	return f->checkpoint;
