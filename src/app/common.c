@@ -8,23 +8,63 @@
 
 enum { MAX_HIDDEN = 128 };
 
+/* Labels of how many classes; 0: rows of numbers, as the loss wants them. */
+static int64_t n_classes(const struct app_context *app)
+{
+	ftmpi_compile compile;
+	int64_t n = app->options.classes;
+	ftmpi_model *model = NULL;
+
+	if (app->keras == NULL)
+		return n;
+	app_compile(app, &compile);
+	if (!ftmpi_loss_takes_labels(compile.loss))
+		return 0;
+	if (ftmpi_keras_model_create(app->keras, &model) == FTMPI_OK)
+		n = ftmpi_model_n_outputs(model);
+	ftmpi_model_destroy(&model);
+	return n;
+}
+
 ftmpi_status app_open_data(const struct app_context *app, ftmpi_split split, ftmpi_dataset **out)
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_dataset_options options;
 
 	ftmpi_dataset_options_init(&options);
-	options.n_classes = app->options.classes;
+	options.n_classes = n_classes(app);
 	options.input_scale = app->options.input_scale;
 	FTMPI_TRY(ftmpi_dataset_open(app->world, app->options.data, split, &options, out));
 done:
 	return status;
 }
 
-/* Flatten, then for each hidden layer Dense and Dropout, then Dense without activation: the guide's model B. */
-ftmpi_status app_build_model(const struct app_options *options, const ftmpi_dataset *dataset, ftmpi_model **out)
+/* The model that was taken; it must fit the data. */
+static ftmpi_status build_taken_model(const struct app_context *app, const ftmpi_dataset *dataset, ftmpi_model **out)
 {
 	ftmpi_status status = FTMPI_OK;
+	const long long n_features = ftmpi_dataset_n_features(dataset), n_targets = ftmpi_dataset_n_targets(dataset);
+	ftmpi_model *model = NULL;
+
+	FTMPI_TRY(ftmpi_keras_model_create(app->keras, &model));
+	if (n_features != ftmpi_model_n_inputs(model))
+		FTMPI_FAIL(FTMPI_ERR_DATA, "--data %s: a sample of the data has %lld numbers, the model takes %lld",
+			   app->options.data, n_features, (long long)ftmpi_model_n_inputs(model));
+	if (n_targets > 0 && n_targets != ftmpi_model_n_outputs(model))
+		FTMPI_FAIL(FTMPI_ERR_DATA, "--data %s: a sample has %lld target values, the model %lld outputs",
+			   app->options.data, n_targets, (long long)ftmpi_model_n_outputs(model));
+	*out = model;
+	model = NULL;
+done:
+	ftmpi_model_destroy(&model);
+	return status;
+}
+
+/* Flatten, then for each hidden layer Dense and Dropout, then Dense without activation: the guide's model B. */
+ftmpi_status app_build_model(const struct app_context *app, const ftmpi_dataset *dataset, ftmpi_model **out)
+{
+	ftmpi_status status = FTMPI_OK;
+	const struct app_options *options = &app->options;
 	ftmpi_layer_spec specs[2 * MAX_HIDDEN + 2] = {{.kind = FTMPI_FLATTEN}};
 	ftmpi_activation activation;
 	const char *at = options->hidden_units;
@@ -32,6 +72,8 @@ ftmpi_status app_build_model(const struct app_options *options, const ftmpi_data
 	const int64_t *dims;
 	int n = 1, n_dims;
 
+	if (app->keras != NULL)
+		return build_taken_model(app, dataset, out);
 	FTMPI_TRY(ftmpi_activation_parse(options->activation, &activation));
 	while (*at != '\0' && strcmp(options->hidden_units, "none") != 0) {
 		char *end;
@@ -81,6 +123,7 @@ static ftmpi_status read_facts(struct app_context *app, struct facts *facts)
 	FTMPI_TRY(ftmpi_reader_read_buffer(app->reader, "ftmpi/config", &app->saved_options));
 	FTMPI_TRY(ftmpi_reader_read_buffer(app->reader, "ftmpi/data", &app->saved_data));
 	FTMPI_TRY(ftmpi_reader_read_buffer(app->reader, "ftmpi/environment", &app->saved_environment));
+	FTMPI_TRY(ftmpi_reader_read_buffer(app->reader, "ftmpi/model", &app->saved_model));
 	(void)snprintf(facts->file, sizeof facts->file, "%s", ftmpi_reader_file(app->reader));
 done:
 	return status;
@@ -98,6 +141,7 @@ ftmpi_status app_share_checkpoint(struct app_context *app)
 	FTMPI_TRY(ftmpi_broadcast_buffer(app->world, &app->saved_options, FTMPI_CHIEF));
 	FTMPI_TRY(ftmpi_broadcast_buffer(app->world, &app->saved_data, FTMPI_CHIEF));
 	FTMPI_TRY(ftmpi_broadcast_buffer(app->world, &app->saved_environment, FTMPI_CHIEF));
+	FTMPI_TRY(ftmpi_broadcast_buffer(app->world, &app->saved_model, FTMPI_CHIEF));
 	app->look_only = facts.look_only;
 	app->found = facts.found;
 	app->saved_step = facts.step;

@@ -2,6 +2,7 @@
 /* `ftmpi evaluate` and `ftmpi predict`: a checkpoint's model on the test data. What describes the model comes from the checkpoint. */
 #include "app/app.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 struct evaluation {
 	ftmpi_dataset *test;
 	ftmpi_model *model;
+	ftmpi_compile compile;
 	float *params; /* arena, filled from the checkpoint */
 	ftmpi_status (*body)(struct app_context *app, struct evaluation *evaluation, const ftmpi_comm *comm,
 			     ftmpi_evaluator *evaluator);
@@ -48,6 +50,7 @@ static ftmpi_status open_checkpoint(struct app_context *app)
 	FTMPI_TRY(ftmpi_agree(app->world, status));
 	FTMPI_TRY(app_share_checkpoint(app));
 	FTMPI_TRY(ftmpi_agree(app->world, app_options_adopt(&app->options, app->saved_options.data)));
+	FTMPI_TRY(app_take_model(app, app->saved_model.data, app->saved_model.n_bytes, app->saved_file));
 done:
 	return status;
 }
@@ -71,12 +74,11 @@ static ftmpi_status on_active_ranks(struct app_context *app, const ftmpi_comm *c
 	ftmpi_status status = FTMPI_OK;
 	struct evaluation *e = context;
 	ftmpi_evaluator *evaluator = NULL;
-	ftmpi_compile compile;
 
-	ftmpi_compile_init(&compile);
-	FTMPI_TRY(ftmpi_agree(comm, app_build_model(&app->options, e->test, &e->model)));
+	app_compile(app, &e->compile);
+	FTMPI_TRY(ftmpi_agree(comm, app_build_model(app, e->test, &e->model)));
 	FTMPI_TRY(load_params(app, comm, e));
-	FTMPI_TRY(ftmpi_evaluator_create(comm, e->model, &compile, (int)app->options.logical_workers, &evaluator));
+	FTMPI_TRY(ftmpi_evaluator_create(comm, e->model, &e->compile, (int)app->options.logical_workers, &evaluator));
 	FTMPI_TRY(e->body(app, e, comm, evaluator));
 done:
 	ftmpi_evaluator_destroy(&evaluator);
@@ -120,12 +122,17 @@ static ftmpi_status evaluate(struct app_context *app, struct evaluation *e, cons
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_metrics metrics;
+	ftmpi_buffer text = {0};
 
 	(void)comm;
 	FTMPI_TRY(ftmpi_evaluator_run(evaluator, e->params, e->test, &metrics));
-	ftmpi_log(FTMPI_LOG_INFO, "accuracy: %.4f - loss: %.4f (%lld samples, %s, step %lld)", metrics.values[0],
+	for (int i = 0; i < e->compile.n_metrics; i++)
+		FTMPI_TRY(ftmpi_buffer_printf(&text, "%s: %.4f - ", ftmpi_metric_name(e->compile.metrics[i]),
+					      metrics.values[i]));
+	ftmpi_log(FTMPI_LOG_INFO, "%sloss: %.4f (%lld samples, %s, step %lld)", text.data == NULL ? "" : text.data,
 		  metrics.loss, (long long)metrics.n_samples, app->saved_file, (long long)app->saved_step);
 done:
+	ftmpi_buffer_clear(&text);
 	return status;
 }
 
@@ -147,15 +154,24 @@ static ftmpi_status write_predictions(const struct app_context *app, float *outp
 	ftmpi_registry *registry = NULL;
 	int32_t *classes = NULL;
 	const int64_t dims[2] = {n, n_outputs};
+	ftmpi_compile compile;
+	char n_text[32];
+	bool labels;
 
+	app_compile(app, &compile);
+	labels = ftmpi_loss_takes_labels(compile.loss);
+	(void)snprintf(n_text, sizeof n_text, "[%lld]", (long long)n);
 	FTMPI_TRY(FTMPI_ALLOC(n, &classes));
 	find_classes(outputs, n, n_outputs, classes);
 	FTMPI_TRY(ftmpi_registry_create(&registry));
 	FTMPI_TRY(ftmpi_registry_add(registry, "predictions", FTMPI_F32, 2, dims, outputs, FTMPI_STATE));
-	FTMPI_TRY(ftmpi_registry_add(registry, "classes", FTMPI_I32, 1, dims, classes, FTMPI_STATE));
+	if (labels)
+		FTMPI_TRY(ftmpi_registry_add(registry, "classes", FTMPI_I32, 1, dims, classes, FTMPI_STATE));
 	FTMPI_TRY(ftmpi_registry_write(registry, app->options.output));
-	ftmpi_log(FTMPI_LOG_INFO, "wrote %s: predictions [%lld, %lld] (logits), classes [%lld], from %s",
-		  app->options.output, (long long)n, (long long)n_outputs, (long long)n, app->saved_file);
+	ftmpi_log(FTMPI_LOG_INFO, "wrote %s: predictions [%lld, %lld]%s%s%s, from %s", app->options.output,
+		  (long long)n, (long long)n_outputs,
+		  compile.loss == FTMPI_LOSS_SPARSE_CROSS_ENTROPY_LOGITS ? " (logits)" : "", labels ? ", classes " : "",
+		  labels ? n_text : "", app->saved_file);
 done:
 	ftmpi_registry_destroy(&registry);
 	ftmpi_free(classes);

@@ -46,6 +46,7 @@ static void print_overview(void)
 		     FTMPI_VERSION);
 	for (int i = 0; i < N_COMMANDS; i++)
 		(void)printf("  %-12s %s\n", commands[i].name, commands[i].help);
+	(void)printf("  %-12s %s\n", "export", "a checkpoint as a model that Keras opens (without mpirun)");
 	(void)printf("  %-12s %s\n", "checkpoints", "list, show, verify, diff or prune checkpoints (without mpirun)");
 	(void)printf("\n  --help after a command lists its options; --version tells the version\n");
 }
@@ -92,6 +93,9 @@ static void close_context(struct app_context *app)
 	ftmpi_buffer_clear(&app->saved_options);
 	ftmpi_buffer_clear(&app->saved_data);
 	ftmpi_buffer_clear(&app->saved_environment);
+	ftmpi_buffer_clear(&app->saved_model);
+	ftmpi_keras_close(&app->keras);
+	ftmpi_keras_close(&app->keras_file);
 	ftmpi_comm_destroy(&app->world);
 }
 
@@ -130,9 +134,25 @@ done:
 	return ftmpi_status_exit_code(status);
 }
 
-static int run_checkpoints(int argc, char **argv)
+/* Commands without MPI. */
+static const struct local_command {
+	const char *name;
+	ftmpi_status (*run)(int argc, char **argv);
+	void (*help)(void);
+} local_commands[] = {{"checkpoints", app_checkpoints, app_checkpoints_help}, {"export", app_export, app_export_help}};
+
+/* NULL: there is none of this name. */
+static const struct local_command *find_local_command(const char *name)
 {
-	const ftmpi_status status = app_checkpoints(argc, argv);
+	for (size_t i = 0; i < sizeof local_commands / sizeof local_commands[0]; i++)
+		if (strcmp(name, local_commands[i].name) == 0)
+			return &local_commands[i];
+	return NULL;
+}
+
+static int run_locally(const struct local_command *command, int argc, char **argv)
+{
+	const ftmpi_status status = command->run(argc, argv);
 
 	if (status != FTMPI_OK)
 		print_error(status);
@@ -152,7 +172,7 @@ static int run(int argc, char **argv)
 {
 	const bool named = argc > 1 && argv[1][0] != '-';
 	const int skip = named ? 2 : 1;
-	const bool is_checkpoints = named && strcmp(argv[1], "checkpoints") == 0;
+	const struct local_command *local = named ? find_local_command(argv[1]) : NULL;
 	const struct command *command = named ? find_command(argv[1]) : &commands[0];
 
 	if (has_argument(argc - 1, argv + 1, "--version", "-V")) {
@@ -160,15 +180,15 @@ static int run(int argc, char **argv)
 			(void)printf("ftmpi %s\n", FTMPI_VERSION);
 		return EXIT_SUCCESS;
 	}
-	if (has_argument(argc - 1, argv + 1, "--help", "-h") && (is_checkpoints || command != NULL)) {
-		if (speaks_before_mpi() && is_checkpoints)
-			app_checkpoints_help();
+	if (has_argument(argc - 1, argv + 1, "--help", "-h") && (local != NULL || command != NULL)) {
+		if (speaks_before_mpi() && local != NULL)
+			local->help();
 		else if (speaks_before_mpi())
 			print_help(command, named);
 		return EXIT_SUCCESS;
 	}
-	if (is_checkpoints) /* under a launcher one rank does the work */
-		return speaks_before_mpi() ? run_checkpoints(argc - skip, argv + skip) : EXIT_SUCCESS;
+	if (local != NULL) /* under a launcher one rank does the work */
+		return speaks_before_mpi() ? run_locally(local, argc - skip, argv + skip) : EXIT_SUCCESS;
 	return run_over_mpi(command, named ? argv[1] : "train", argc - skip, argv + skip);
 }
 

@@ -30,6 +30,8 @@ static const struct row rows[] = {
 	{"Data", "input-scale", REAL, FIELD(input_scale), "0", 0, 1e30, 0, NULL, MATH | MODEL, APP_TRAIN, "X",
 	 "factor of the inputs; 0: 1/255 for 8-bit images, else 1"},
 
+	{"Model", "model", TEXT, FIELD(model), "", 0, 0, 0, NULL, 0, APP_TRAIN, "FILE.keras|FILE.json",
+	 "a model made by Keras 3, with its optimizer, loss, metrics and, of .keras, weights to start from"},
 	{"Model", "hidden-units", UNITS, FIELD(hidden_units), "512", 1, 16777216, 0, NULL, MATH | MODEL, APP_TRAIN,
 	 "N[,N...]", "units of the hidden layers; 'none': a linear model"},
 	{"Model", "activation", CHOICE, FIELD(activation), "relu", 0, 0, 0, "linear|relu|sigmoid|tanh|gelu|softmax",

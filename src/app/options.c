@@ -277,6 +277,7 @@ static ftmpi_status finish_training(struct app_options *o)
 	ftmpi_optimizer_kind kind;
 	ftmpi_optimizer defaults, optimizer;
 
+	FTMPI_TRY(app_options_adopt_model(o));
 	FTMPI_TRY(check_exclusive(o, lengths, 2));
 	FTMPI_TRY(check_exclusive(o, saves, 3));
 	FTMPI_TRY(check_optimizer_options(o));

@@ -22,6 +22,7 @@ struct app_options {
 	uint64_t seed;
 	double input_scale; /* 0: by the data's type */
 	/* model */
+	char model[APP_TEXT_BYTES];
 	char hidden_units[APP_TEXT_BYTES];
 	double dropout;
 	char activation[32];
@@ -75,6 +76,10 @@ ftmpi_status app_options_optimizer(const struct app_options *options, ftmpi_opti
 
 /** Whether --signals and --max-wall-time can be understood. Errors: ERR_USAGE. */
 ftmpi_status app_check_preemption(const struct app_options *options) FTMPI_CHECK_RESULT;
+
+/** With --model: refuse options that describe the model too, and take the optimizer from the file where no option says otherwise.
+ * Errors: ERR_USAGE, as ftmpi_keras_open. */
+ftmpi_status app_options_adopt_model(struct app_options *options) FTMPI_CHECK_RESULT;
 
 /** Print the options of a command. */
 void app_options_help(enum app_command command);

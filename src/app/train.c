@@ -15,6 +15,7 @@ struct training {
 	ftmpi_model *model;
 	ftmpi_compile compile;
 	ftmpi_buffer config, data; /* key = value texts for the checkpoint: the options, and facts of the data */
+	ftmpi_buffer model_text;   /* the model in Keras's words */
 	int n_workers;
 	int64_t max_steps;
 	ftmpi_digest digest; /* of the state at the end */
@@ -124,6 +125,23 @@ done:
 	return status;
 }
 
+/* The model is that with which the run began; the options that describe one are compared by name before. */
+static ftmpi_status compare_model(const struct app_context *app, const ftmpi_buffer *now)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_keyvalue then;
+	const bool had_file = ftmpi_keyvalue_find(app->saved_options.data, "model", &then) && then.value[0] != '\0';
+
+	if (now->n_bytes != app->saved_model.n_bytes || memcmp(now->data, app->saved_model.data, now->n_bytes) != 0)
+		FTMPI_FAIL(FTMPI_ERR_USAGE,
+			   "--model was %s when this run began and is %s now, and describes another model; give the "
+			   "same, or another --model-dir for a new run",
+			   had_file ? then.value : "not given",
+			   app->options.model[0] == '\0' ? "not given" : app->options.model);
+done:
+	return status;
+}
+
 /* A key of the saved environment that tells of an environment before it: "before: blas". */
 #define BEFORE "before: "
 
@@ -181,11 +199,13 @@ static ftmpi_status prepare(struct app_context *app, struct training *training)
 	ftmpi_status status = FTMPI_OK;
 
 	FTMPI_TRY(choose_workers(app));
-	ftmpi_compile_init(&training->compile);
+	app_compile(app, &training->compile);
 	FTMPI_TRY(app_options_optimizer(&app->options, &training->compile.optimizer));
+	FTMPI_TRY(ftmpi_keras_format(training->model, &training->compile, &training->model_text));
 	FTMPI_TRY(describe_data(training, &training->data));
 	if (app->found) {
 		FTMPI_TRY(app_options_compare(&app->options, app->saved_options.data));
+		FTMPI_TRY(compare_model(app, &training->model_text));
 		FTMPI_TRY(compare_data(app, training->data.data));
 	}
 	FTMPI_TRY(app_options_format(&app->options, &training->config));
@@ -224,7 +244,7 @@ static ftmpi_status restore(void *context, ftmpi_fit *fit)
 	struct app_context *app = launch->app;
 
 	if (!app->found)
-		return FTMPI_OK;
+		return app_load_weights(app, ftmpi_fit_comm(fit), ftmpi_checkpoint_registry(ftmpi_fit_checkpoint(fit)));
 	FTMPI_TRY(ftmpi_checkpoint_restore_reader(ftmpi_fit_checkpoint(fit), app->reader));
 	ftmpi_reader_close(&app->reader);
 done:
@@ -331,6 +351,7 @@ static ftmpi_status train_on(struct app_context *app, const ftmpi_comm *comm, vo
 	FTMPI_TRY(ftmpi_trainer_create(comm, training->model, &training->compile, &options, &trainer));
 	FTMPI_TRY(ftmpi_agree(comm, ftmpi_trainer_set_record(trainer, "config", training->config.data)));
 	FTMPI_TRY(ftmpi_agree(comm, ftmpi_trainer_set_record(trainer, "data", training->data.data)));
+	FTMPI_TRY(ftmpi_agree(comm, ftmpi_trainer_set_record(trainer, "model", training->model_text.data)));
 	FTMPI_TRY(compare_environments(app, comm, &environment));
 	FTMPI_TRY(ftmpi_agree(comm, ftmpi_trainer_set_record(trainer, "environment", environment.data)));
 	FTMPI_TRY(fit(app, comm, training, trainer));
@@ -345,9 +366,10 @@ ftmpi_status app_train(struct app_context *app)
 	ftmpi_status status = FTMPI_OK;
 	struct training training = {0};
 
+	FTMPI_TRY(app_open_model_file(app));
 	FTMPI_TRY(app_open_data(app, FTMPI_TRAIN, &training.train));
 	FTMPI_TRY(app_open_data(app, FTMPI_TEST, &training.validation));
-	FTMPI_TRY(ftmpi_agree(app->world, app_build_model(&app->options, training.train, &training.model)));
+	FTMPI_TRY(ftmpi_agree(app->world, app_build_model(app, training.train, &training.model)));
 	FTMPI_TRY(open_checkpoints(app));
 	FTMPI_TRY(ftmpi_agree(app->world, prepare(app, &training)));
 	if (is_finished(app, &training)) {
@@ -364,6 +386,7 @@ ftmpi_status app_train(struct app_context *app)
 done:
 	ftmpi_buffer_clear(&training.config);
 	ftmpi_buffer_clear(&training.data);
+	ftmpi_buffer_clear(&training.model_text);
 	ftmpi_model_destroy(&training.model);
 	ftmpi_dataset_destroy(&training.validation);
 	ftmpi_dataset_destroy(&training.train);
