@@ -4,6 +4,7 @@
 find_package(MPI REQUIRED COMPONENTS C)
 find_package(PkgConfig REQUIRED)
 find_package(ZLIB REQUIRED)
+find_package(Threads REQUIRED)
 
 # Debian has one HDF5 per MPI; pkg-config knows which one goes with Open MPI. Elsewhere CMake's module finds the parallel HDF5.
 pkg_search_module(FTMPI_HDF5 QUIET IMPORTED_TARGET hdf5-openmpi)

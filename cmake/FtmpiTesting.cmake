@@ -81,5 +81,5 @@ function(ftmpi_add_test_program name)
     "${PROJECT_SOURCE_DIR}/include" "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/tests")
   set_target_properties(${name} PROPERTIES C_STANDARD 11 C_EXTENSIONS OFF)
   target_link_libraries(${name} PRIVATE ftmpi_flags PkgConfig::FTMPI_CMOCKA MPI::MPI_C ftmpi_hdf5 PkgConfig::FTMPI_OPENBLAS
-    PkgConfig::FTMPI_XXHASH PkgConfig::FTMPI_PROTOBUF_C PkgConfig::FTMPI_ISAL PkgConfig::FTMPI_JANSSON PkgConfig::FTMPI_LIBZIP ZLIB::ZLIB ftmpi_random123 m ${arg_LINK})
+    PkgConfig::FTMPI_XXHASH PkgConfig::FTMPI_PROTOBUF_C PkgConfig::FTMPI_ISAL PkgConfig::FTMPI_JANSSON PkgConfig::FTMPI_LIBZIP ZLIB::ZLIB Threads::Threads ftmpi_random123 m ${arg_LINK})
 endfunction()

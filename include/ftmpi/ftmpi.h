@@ -37,5 +37,6 @@
 #include <ftmpi/store.h>
 #include <ftmpi/trainer.h>
 #include <ftmpi/version.h>
+#include <ftmpi/watchdog.h>
 
 #endif

@@ -18,12 +18,12 @@ ftmpi_status ftmpi_agree(const ftmpi_comm *comm, ftmpi_status local)
 	} mine = {(int)local, comm->rank}, worst = {0, 0};
 	char message[MESSAGE_BYTES] = "";
 
-	FTMPI_TRY_MPI(MPI_Allreduce(&mine, &worst, 1, MPI_2INT, MPI_MAXLOC, comm->all));
+	FTMPI_TRY_WAIT(comm->watch, MPI_Allreduce(&mine, &worst, 1, MPI_2INT, MPI_MAXLOC, comm->all));
 	if (worst.value == FTMPI_OK)
 		goto done;
 	if (comm->rank == worst.rank)
 		(void)snprintf(message, sizeof message, "%s", ftmpi_error_message());
-	FTMPI_TRY_MPI(MPI_Bcast(message, MESSAGE_BYTES, MPI_CHAR, worst.rank, comm->all));
+	FTMPI_TRY_WAIT(comm->watch, MPI_Bcast(message, MESSAGE_BYTES, MPI_CHAR, worst.rank, comm->all));
 	if (comm->rank == worst.rank)
 		status = local;
 	else
@@ -56,7 +56,8 @@ ftmpi_status ftmpi_comm_compare(const ftmpi_comm *comm, ftmpi_digest digest, con
 	char ranks[256];
 
 	FTMPI_TRY(ftmpi_agree(comm, FTMPI_ALLOC(comm->size, &all)));
-	FTMPI_TRY_MPI(MPI_Allgather(&digest, sizeof digest, MPI_BYTE, all, sizeof digest, MPI_BYTE, comm->all));
+	FTMPI_TRY_WAIT(comm->watch,
+		       MPI_Allgather(&digest, sizeof digest, MPI_BYTE, all, sizeof digest, MPI_BYTE, comm->all));
 	if (list_odd_ranks(all, comm->size, ranks, sizeof ranks) > 0)
 		FTMPI_FAIL(FTMPI_ERR_DATA, "%s: rank %s has other bits than the chief", what, ranks);
 done:

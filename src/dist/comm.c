@@ -54,7 +54,7 @@ void ftmpi_finalize(void)
 }
 
 /* Takes `all` over, also on failure. */
-static ftmpi_status comm_wrap(MPI_Comm all, ftmpi_comm **out)
+static ftmpi_status comm_wrap(MPI_Comm all, struct ftmpi__watch *watch, ftmpi_comm **out)
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_comm *comm = NULL;
@@ -62,10 +62,11 @@ static ftmpi_status comm_wrap(MPI_Comm all, ftmpi_comm **out)
 	FTMPI_TRY(FTMPI_ALLOC(1, &comm));
 	comm->all = all;
 	comm->node = MPI_COMM_NULL;
+	comm->watch = watch;
 	FTMPI_TRY_MPI(MPI_Comm_set_errhandler(all, MPI_ERRORS_RETURN));
 	FTMPI_TRY_MPI(MPI_Comm_rank(all, &comm->rank));
 	FTMPI_TRY_MPI(MPI_Comm_size(all, &comm->size));
-	FTMPI_TRY_MPI(MPI_Comm_split_type(all, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &comm->node));
+	FTMPI_TRY_WAIT(watch, MPI_Comm_split_type(all, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &comm->node));
 	FTMPI_TRY_MPI(MPI_Comm_set_errhandler(comm->node, MPI_ERRORS_RETURN));
 	FTMPI_TRY_MPI(MPI_Comm_rank(comm->node, &comm->node_rank));
 	FTMPI_TRY_MPI(MPI_Comm_size(comm->node, &comm->node_size));
@@ -82,7 +83,7 @@ ftmpi_status ftmpi_comm_create(ftmpi_comm **out)
 	MPI_Comm all;
 
 	FTMPI_TRY_MPI(MPI_Comm_dup(MPI_COMM_WORLD, &all));
-	FTMPI_TRY(comm_wrap(all, out));
+	FTMPI_TRY(comm_wrap(all, NULL, out));
 done:
 	return status;
 }
@@ -92,11 +93,12 @@ ftmpi_status ftmpi_comm_create_first(const ftmpi_comm *parent, int n, ftmpi_comm
 	ftmpi_status status = FTMPI_OK;
 	MPI_Comm all;
 
-	FTMPI_TRY_MPI(MPI_Comm_split(parent->all, parent->rank < n ? 0 : MPI_UNDEFINED, parent->rank, &all));
+	FTMPI_TRY_WAIT(parent->watch,
+		       MPI_Comm_split(parent->all, parent->rank < n ? 0 : MPI_UNDEFINED, parent->rank, &all));
 	if (all == MPI_COMM_NULL)
 		*out = NULL;
 	else
-		FTMPI_TRY(comm_wrap(all, out));
+		FTMPI_TRY(comm_wrap(all, parent->watch, out));
 done:
 	return status;
 }
@@ -141,7 +143,7 @@ ftmpi_status ftmpi_comm_barrier(const ftmpi_comm *comm)
 {
 	ftmpi_status status = FTMPI_OK;
 
-	FTMPI_TRY_MPI(MPI_Barrier(comm->all));
+	FTMPI_TRY_WAIT(comm->watch, MPI_Barrier(comm->all));
 done:
 	return status;
 }
@@ -154,7 +156,7 @@ ftmpi_status ftmpi_broadcast(const ftmpi_comm *comm, void *data, int64_t n_bytes
 	while (n_bytes > 0) {
 		const int n = n_bytes < PIECE_BYTES ? (int)n_bytes : PIECE_BYTES;
 
-		FTMPI_TRY_MPI(MPI_Bcast(p, n, MPI_BYTE, root, comm->all));
+		FTMPI_TRY_WAIT(comm->watch, MPI_Bcast(p, n, MPI_BYTE, root, comm->all));
 		p += n;
 		n_bytes -= n;
 	}
@@ -190,10 +192,11 @@ ftmpi_status ftmpi_comm_gather_rows(const ftmpi_comm *comm, const float *mine, c
 			const int count = (int)(n - at < piece ? n - at : piece);
 
 			if (comm->rank == FTMPI_CHIEF)
-				FTMPI_TRY_MPI(
-					MPI_Recv(all + at, count, MPI_FLOAT, rank, 0, comm->all, MPI_STATUS_IGNORE));
+				FTMPI_TRY_WAIT(comm->watch, MPI_Recv(all + at, count, MPI_FLOAT, rank, 0, comm->all,
+								     MPI_STATUS_IGNORE));
 			else if (comm->rank == rank)
-				FTMPI_TRY_MPI(MPI_Send(mine + at, count, MPI_FLOAT, FTMPI_CHIEF, 0, comm->all));
+				FTMPI_TRY_WAIT(comm->watch,
+					       MPI_Send(mine + at, count, MPI_FLOAT, FTMPI_CHIEF, 0, comm->all));
 		}
 		if (comm->rank == FTMPI_CHIEF)
 			all += n;
@@ -207,7 +210,9 @@ ftmpi_status ftmpi_comm_sleep(const ftmpi_comm *comm)
 	const struct timespec pause = {.tv_nsec = 10L * 1000 * 1000};
 	ftmpi_status status = FTMPI_OK;
 	int arrived = 0, result = FTMPI_OK;
+	const ftmpi_mark before = ftmpi_watch_begin(comm, FTMPI_PHASE_IDLE, NULL);
 
+	ftmpi__wait(comm->watch, true);
 	/* MPI_Recv would spin on a core; between two looks this rank really sleeps. */
 	for (;;) {
 		FTMPI_TRY_MPI(MPI_Iprobe(FTMPI_CHIEF, WAKE_TAG, comm->all, &arrived, MPI_STATUS_IGNORE));
@@ -218,6 +223,8 @@ ftmpi_status ftmpi_comm_sleep(const ftmpi_comm *comm)
 	FTMPI_TRY_MPI(MPI_Recv(&result, 1, MPI_INT, FTMPI_CHIEF, WAKE_TAG, comm->all, MPI_STATUS_IGNORE));
 	status = (ftmpi_status)result;
 done:
+	ftmpi__wait(comm->watch, false);
+	ftmpi_watch_end(comm, before);
 	return status;
 }
 

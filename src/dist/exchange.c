@@ -244,7 +244,7 @@ ftmpi_status ftmpi_exchange_reduce(ftmpi_exchange *ex, float *sum)
 		FTMPI_FAIL(FTMPI_ERR_INTERNAL, "reduction with %d of %d own workers pushed", ex->next - ex->first,
 			   ex->end - ex->first);
 	FTMPI_TRY_MPI(MPI_Startall(ex->n_requests, ex->requests));
-	FTMPI_TRY_MPI(MPI_Waitall(ex->n_requests, ex->requests, MPI_STATUSES_IGNORE));
+	FTMPI_TRY_WAIT(ex->comm->watch, MPI_Waitall(ex->n_requests, ex->requests, MPI_STATUSES_IGNORE));
 	ftmpi__tree_sum(ex->tree, ex->subtrees, ex->counts[me], sum + ex->starts[me]);
 	ftmpi_exchange_begin(ex);
 done:
@@ -255,8 +255,8 @@ ftmpi_status ftmpi_exchange_gather(ftmpi_exchange *ex, float *array)
 {
 	ftmpi_status status = FTMPI_OK;
 
-	FTMPI_TRY_MPI(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, array, ex->counts, ex->starts, MPI_FLOAT,
-				     ex->comm->all));
+	FTMPI_TRY_WAIT(ex->comm->watch, MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, array, ex->counts,
+						       ex->starts, MPI_FLOAT, ex->comm->all));
 done:
 	return status;
 }
@@ -280,8 +280,9 @@ ftmpi_status ftmpi_exchange_scalars(ftmpi_exchange *ex, const double *mine, int 
 	plan_scalars(ex, n);
 	memcpy(ex->scalars + ex->scalar_starts[ex->comm->rank], mine,
 	       (size_t)ex->scalar_counts[ex->comm->rank] * sizeof *mine);
-	FTMPI_TRY_MPI(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, ex->scalars, ex->scalar_counts,
-				     ex->scalar_starts, MPI_DOUBLE, ex->comm->all));
+	FTMPI_TRY_WAIT(ex->comm->watch,
+		       MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, ex->scalars, ex->scalar_counts,
+				      ex->scalar_starts, MPI_DOUBLE, ex->comm->all));
 	for (int i = 0; i < n; i++)
 		sum[i] = ftmpi__tree_sum_scalars(ex->scalars + i, n, 0, ex->n_workers);
 done:

@@ -13,6 +13,7 @@ enum { RANK_BYTES = 4 << 20 };
 struct ftmpi_shared {
 	MPI_Win window;
 	MPI_Comm node;
+	struct ftmpi__watch *watch;
 	char *data;
 	bool locked;
 };
@@ -41,7 +42,7 @@ static ftmpi_status check_room(const ftmpi_comm *comm, int64_t n_bytes)
 		goto done;
 	if ((uint64_t)fs.f_bavail * fs.f_frsize < (uint64_t)n_bytes + (uint64_t)comm->node_size * RANK_BYTES)
 		FTMPI_FAIL(FTMPI_ERR_NO_SPACE,
-			   "%s has %llu bytes free, the node's copy of the data needs %llu: enlarge it (mount -o "
+			   "%s has %llu bytes free, what the node's ranks share needs %llu: enlarge it (mount -o "
 			   "remount,size=...)",
 			   SHARED_FOLDER, (unsigned long long)fs.f_bavail * fs.f_frsize, (unsigned long long)n_bytes);
 done:
@@ -60,6 +61,7 @@ ftmpi_status ftmpi_shared_create(const ftmpi_comm *comm, int64_t n_bytes, ftmpi_
 	FTMPI_TRY(ftmpi_agree(comm, FTMPI_ALLOC(1, &shared)));
 	shared->window = MPI_WIN_NULL;
 	shared->node = comm->node;
+	shared->watch = comm->watch;
 	FTMPI_TRY(ftmpi_agree(comm, ftmpi__mpi_check(MPI_Win_allocate_shared(my_bytes, 1, MPI_INFO_NULL, comm->node,
 									     &base, &shared->window),
 						     "MPI_Win_allocate_shared", __FILE__, __LINE__)));
@@ -84,7 +86,7 @@ ftmpi_status ftmpi_shared_sync(ftmpi_shared *shared)
 	ftmpi_status status = FTMPI_OK;
 
 	FTMPI_TRY_MPI(MPI_Win_sync(shared->window));
-	FTMPI_TRY_MPI(MPI_Barrier(shared->node));
+	FTMPI_TRY_WAIT(shared->watch, MPI_Barrier(shared->node));
 	FTMPI_TRY_MPI(MPI_Win_sync(shared->window));
 done:
 	return status;

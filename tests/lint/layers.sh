@@ -21,7 +21,7 @@ declare -A allowed=(
 # layer: its public headers
 declare -A headers=(
 	[base]="export failpoint hash keyvalue log memory rng slice status version"
-	[dist]="comm exchange"
+	[dist]="comm exchange watchdog"
 	[data]="dataset order"
 	[nn]="compile loss model optimizer"
 	[ckpt]="checkpoint manager reader registry store"
