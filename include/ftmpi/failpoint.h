@@ -5,9 +5,10 @@
  *
  *     point:action[,rank=R][,hit=N][;point:action…]       rank: any by default; hit: the n-th passage, 1 by default
  *
- * Actions: `kill` (SIGKILL to oneself), `exit=CODE` (_exit), `error=ERRNO` (the operation fails, with the errno given by name),
- * `short` (a write stores half of its bytes and then fails with ENOSPC), `corrupt` (one bit of the data is flipped), `nan` (one value becomes NaN), `skip`
- * (the step is left out). A point that cannot do an action refuses it when it is armed. Every firing prints one line on standard error first.
+ * Actions: `kill` (SIGKILL to oneself), `exit=CODE` (_exit), `stop` (SIGSTOP to oneself), `stall=SECONDS` (sleep, then go on; without `=SECONDS` for ever),
+ * `error=ERRNO` (the operation fails, with the errno given by name), `short` (a write stores half of its bytes and then fails with ENOSPC), `corrupt` (one
+ * bit of the data is flipped), `nan` (one value becomes NaN), `skip` (the step is left out). A point that cannot do an action refuses it when it is armed.
+ * Every firing prints one line on standard error first.
  */
 #ifndef FTMPI_FAILPOINT_H
 #define FTMPI_FAILPOINT_H
@@ -25,13 +26,15 @@ typedef enum ftmpi_fault_action {
 	FTMPI_FAULT_SHORT = 8,
 	FTMPI_FAULT_CORRUPT = 16,
 	FTMPI_FAULT_NAN = 32,
-	FTMPI_FAULT_SKIP = 64
+	FTMPI_FAULT_SKIP = 64,
+	FTMPI_FAULT_STOP = 128,
+	FTMPI_FAULT_STALL = 256
 } ftmpi_fault_action;
 
-/** Actions that every point can do: they end the process. */
-#define FTMPI_FAULT_DEATH (FTMPI_FAULT_KILL | FTMPI_FAULT_EXIT)
+/** Actions that every point can do: the process ends or stands still. */
+#define FTMPI_FAULT_ANYWHERE (FTMPI_FAULT_KILL | FTMPI_FAULT_EXIT | FTMPI_FAULT_STOP | FTMPI_FAULT_STALL)
 
-/** The one list of failpoints: identifier, name, actions beside death, where it sits. */
+/** The one list of failpoints: identifier, name, actions beside those, where it sits. */
 #define FTMPI_FAILPOINT_LIST(X)                                                                                        \
 	X(STEP_BEGIN, "step.begin", 0, "before a training step")                                                       \
 	X(STEP_LOSS, "step.loss", FTMPI_FAULT_NAN, "the batch loss, before it is checked")                             \
@@ -88,8 +91,8 @@ FTMPI_API ftmpi_fault_action ftmpi__failpoint_fire(ftmpi_failpoint point);
 FTMPI_API extern int ftmpi__failpoints_armed;
 
 /**
- * Pass a failpoint: does not return for an action that ends the process; otherwise returns the action that the caller carries
- * out, FTMPI_FAULT_NONE nearly always. With FTMPI_FAULT_ERROR and FTMPI_FAULT_SHORT, errno is set. Local.
+ * Pass a failpoint: does not return for an action that ends the process, and late for one that makes it stand still; otherwise returns the action that
+ * the caller carries out, FTMPI_FAULT_NONE nearly always. With FTMPI_FAULT_ERROR and FTMPI_FAULT_SHORT, errno is set. Local.
  */
 static inline ftmpi_fault_action ftmpi_failpoint_hit(ftmpi_failpoint point)
 {

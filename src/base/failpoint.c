@@ -11,11 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 struct fault {
 	ftmpi_fault_action action;
-	int value;      /* exit code or errno */
+	int value;      /* exit code, errno or seconds; 0 seconds: for ever */
 	long hits_left; /* 0: not armed, or fired already */
 	long hit;
 };
@@ -35,7 +36,7 @@ static const struct action_info {
 } actions[] = {
 	{"kill", FTMPI_FAULT_KILL},   {"exit", FTMPI_FAULT_EXIT},       {"error", FTMPI_FAULT_ERROR},
 	{"short", FTMPI_FAULT_SHORT}, {"corrupt", FTMPI_FAULT_CORRUPT}, {"nan", FTMPI_FAULT_NAN},
-	{"skip", FTMPI_FAULT_SKIP},
+	{"skip", FTMPI_FAULT_SKIP},   {"stop", FTMPI_FAULT_STOP},       {"stall", FTMPI_FAULT_STALL},
 };
 
 static const struct errno_info {
@@ -64,7 +65,7 @@ const char *ftmpi_failpoint_where(ftmpi_failpoint point)
 
 int ftmpi_failpoint_actions(ftmpi_failpoint point)
 {
-	return points[point].actions | FTMPI_FAULT_DEATH;
+	return points[point].actions | FTMPI_FAULT_ANYWHERE;
 }
 
 /* A decimal number in [least, most] that is the whole text. */
@@ -97,7 +98,7 @@ done:
 	return status;
 }
 
-/* The value after '=': an exit code or the name of an errno. */
+/* The value after '=': an exit code, seconds or the name of an errno. */
 static ftmpi_status parse_value(ftmpi_fault_action action, const char *text, int *out)
 {
 	ftmpi_status status = FTMPI_OK;
@@ -105,6 +106,9 @@ static ftmpi_status parse_value(ftmpi_fault_action action, const char *text, int
 
 	if (action == FTMPI_FAULT_EXIT) {
 		FTMPI_TRY(parse_number(text == NULL ? "" : text, 0, 255, &number));
+		*out = (int)number;
+	} else if (action == FTMPI_FAULT_STALL && text != NULL) {
+		FTMPI_TRY(parse_number(text, 1, 1000000, &number));
 		*out = (int)number;
 	} else if (action == FTMPI_FAULT_ERROR) {
 		for (size_t i = 0; i < COUNT(errnos) && text != NULL; i++)
@@ -205,6 +209,17 @@ static void announce(ftmpi_failpoint point, const struct fault *fault)
 	(void)!write(STDERR_FILENO, line, strlen(line));
 }
 
+/* @param s 0: for ever. */
+static void stall(int s)
+{
+	struct timespec left = {.tv_sec = s};
+
+	while (s == 0)
+		(void)pause();
+	while (nanosleep(&left, &left) != 0 && errno == EINTR)
+		;
+}
+
 ftmpi_fault_action ftmpi__failpoint_fire(ftmpi_failpoint point)
 {
 	struct fault *fault = &faults[point];
@@ -219,6 +234,12 @@ ftmpi_fault_action ftmpi__failpoint_fire(ftmpi_failpoint point)
 	}
 	if (fault->action == FTMPI_FAULT_EXIT)
 		_exit(fault->value);
+	if (fault->action == FTMPI_FAULT_STOP)
+		(void)kill(getpid(), SIGSTOP);
+	else if (fault->action == FTMPI_FAULT_STALL)
+		stall(fault->value);
+	if (((int)fault->action & FTMPI_FAULT_ANYWHERE) != 0)
+		return FTMPI_FAULT_NONE;
 	errno = fault->action == FTMPI_FAULT_SHORT ? ENOSPC : fault->value;
 	return fault->action;
 }

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static void test_exit_codes(void **state)
@@ -215,6 +216,8 @@ static void test_failpoint_errors(void **state)
 		{"step.end:kill=3", "takes no value"},
 		{"step.end:exit", "not a number from 0 to 255"},
 		{"step.end:exit=256", "not a number from 0 to 255"},
+		{"step.end:stall=0", "'0' is not a number"},
+		{"step.end:stop=1", "takes no value"},
 		{"save.open:error=EWHAT", "errno's name"},
 		{"step.end:kill,hit=0", "'0' is not a number"},
 		{"step.end:kill,when=now", "neither rank=R nor hit=N"},
@@ -268,15 +271,51 @@ static void test_failpoint_deaths(void **state)
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 3);
 }
 
+/* Stopped until it is told to go on; asleep for a while, or for ever; then the passage is like any other. */
+static void test_failpoint_pauses(void **state)
+{
+	int status = 0;
+	pid_t child = fork();
+	time_t begin;
+
+	(void)state;
+	if (child == 0) {
+		if (ftmpi_failpoints_arm("step.end:stop;step.begin:stall", 0) != FTMPI_OK ||
+		    ftmpi_failpoint_hit(FTMPI_FP_STEP_END) != FTMPI_FAULT_NONE)
+			_exit(1);
+		(void)alarm(1); /* the end of the second one */
+		(void)ftmpi_failpoint_hit(FTMPI_FP_STEP_BEGIN);
+		_exit(2);
+	}
+	assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+	assert_true(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
+	(void)kill(child, SIGCONT);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM);
+
+	begin = time(NULL);
+	assert_ok(ftmpi_failpoints_arm("step.end:stall=2", 0));
+	assert_int_equal(ftmpi_failpoint_hit(FTMPI_FP_STEP_END), FTMPI_FAULT_NONE);
+	assert_true(time(NULL) > begin);
+	assert_ok(ftmpi_failpoints_arm(NULL, 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_exit_codes),      cmocka_unit_test(test_error_record),
-		cmocka_unit_test(test_memory),          cmocka_unit_test(test_buffer),
-		cmocka_unit_test(test_digest),          cmocka_unit_test(test_rng),
-		cmocka_unit_test(test_slice),           cmocka_unit_test(test_keyvalue),
-		cmocka_unit_test(test_keyvalue_errors), cmocka_unit_test(test_failpoint_errors),
-		cmocka_unit_test(test_failpoint_hits),  cmocka_unit_test(test_failpoint_deaths),
+		cmocka_unit_test(test_exit_codes),
+		cmocka_unit_test(test_error_record),
+		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_buffer),
+		cmocka_unit_test(test_digest),
+		cmocka_unit_test(test_rng),
+		cmocka_unit_test(test_slice),
+		cmocka_unit_test(test_keyvalue),
+		cmocka_unit_test(test_keyvalue_errors),
+		cmocka_unit_test(test_failpoint_errors),
+		cmocka_unit_test(test_failpoint_hits),
+		cmocka_unit_test(test_failpoint_deaths),
+		cmocka_unit_test(test_failpoint_pauses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
