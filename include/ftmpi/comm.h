@@ -68,6 +68,13 @@ FTMPI_API ftmpi_status ftmpi_comm_compare(const ftmpi_comm *comm, ftmpi_digest d
 					  const char *what) FTMPI_CHECK_RESULT;
 
 /**
+ * Check that a digest is the same on every rank, where no rank knows better than another. Collective. @param what names the data in the error. Errors
+ * (agreed): ERR_REPLICA with the ranks that differ from the majority; where more than half do not agree, with all.
+ */
+FTMPI_API ftmpi_status ftmpi_comm_compare_copies(const ftmpi_comm *comm, ftmpi_digest digest,
+						 const char *what) FTMPI_CHECK_RESULT;
+
+/**
  * Gather rows of float32 on the chief, rank after rank. Collective. @param mine n_mine · row_elements floats. @param all the rows of
  * all ranks, chief only. @param n_rows number of rows of each rank, same on all ranks. Errors: ERR_MPI, ERR_MEMORY (agreed).
  */

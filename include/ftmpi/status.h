@@ -26,7 +26,8 @@ FTMPI_BEGIN_DECLS
 	X(ERR_BUSY, 74, "directory in use by another run")                                                             \
 	X(ERR_NO_SPACE, 74, "no space left")                                                                           \
 	X(ERR_IO, 74, "input/output error")                                                                            \
-	X(ERR_DIVERGED, 76, "model diverged")
+	X(ERR_DIVERGED, 76, "model diverged")                                                                          \
+	X(ERR_REPLICA, 75, "the ranks' copies of the state differ; relaunch to go on")
 
 typedef enum ftmpi_status {
 #define FTMPI_STATUS_ENUM(name, exit_code, text) FTMPI_##name,

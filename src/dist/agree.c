@@ -32,15 +32,15 @@ done:
 	return status;
 }
 
-/* "1, 3" of the ranks whose digest is not the chief's; at most as many as fit. */
-static int list_odd_ranks(const ftmpi_digest *all, int size, char *text, size_t text_bytes)
+/* "1, 3" of the ranks whose digest is not `right`; at most as many as fit. */
+static int list_odd_ranks(const ftmpi_digest *all, int size, ftmpi_digest right, char *text, size_t text_bytes)
 {
 	int n_odd = 0;
 	size_t used = 0;
 
 	text[0] = '\0';
 	for (int rank = 0; rank < size; rank++) {
-		if (ftmpi_digest_equal(all[rank], all[FTMPI_CHIEF]))
+		if (ftmpi_digest_equal(all[rank], right))
 			continue;
 		n_odd++;
 		if (used + 16 < text_bytes)
@@ -49,17 +49,74 @@ static int list_odd_ranks(const ftmpi_digest *all, int size, char *text, size_t 
 	return n_odd;
 }
 
+/* The digests of all ranks, to be freed. Collective. */
+static ftmpi_status gather_digests(const ftmpi_comm *comm, ftmpi_digest digest, ftmpi_digest **out)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_digest *all = NULL;
+
+	FTMPI_TRY(ftmpi_agree(comm, FTMPI_ALLOC(comm->size, &all)));
+	FTMPI_TRY_WAIT(comm->watch,
+		       MPI_Allgather(&digest, sizeof digest, MPI_BYTE, all, sizeof digest, MPI_BYTE, comm->all));
+	*out = all;
+	all = NULL;
+done:
+	ftmpi_free(all);
+	return status;
+}
+
 ftmpi_status ftmpi_comm_compare(const ftmpi_comm *comm, ftmpi_digest digest, const char *what)
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_digest *all = NULL;
 	char ranks[256];
 
-	FTMPI_TRY(ftmpi_agree(comm, FTMPI_ALLOC(comm->size, &all)));
-	FTMPI_TRY_WAIT(comm->watch,
-		       MPI_Allgather(&digest, sizeof digest, MPI_BYTE, all, sizeof digest, MPI_BYTE, comm->all));
-	if (list_odd_ranks(all, comm->size, ranks, sizeof ranks) > 0)
+	FTMPI_TRY(gather_digests(comm, digest, &all));
+	if (list_odd_ranks(all, comm->size, all[FTMPI_CHIEF], ranks, sizeof ranks) > 0)
 		FTMPI_FAIL(FTMPI_ERR_DATA, "%s: rank %s has other bits than the chief", what, ranks);
+done:
+	ftmpi_free(all);
+	return status;
+}
+
+/* The rank whose digest more than half have; −1: there is none. Boyer and Moore's vote, and a count. */
+static int find_majority(const ftmpi_digest *all, int size)
+{
+	int candidate = 0, lead = 0, n = 0;
+
+	for (int rank = 0; rank < size; rank++) {
+		if (lead == 0)
+			candidate = rank;
+		lead += ftmpi_digest_equal(all[rank], all[candidate]) ? 1 : -1;
+	}
+	for (int rank = 0; rank < size; rank++)
+		n += ftmpi_digest_equal(all[rank], all[candidate]);
+	return 2 * n > size ? candidate : -1;
+}
+
+ftmpi_status ftmpi_comm_compare_copies(const ftmpi_comm *comm, ftmpi_digest digest, const char *what)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_digest *all = NULL;
+	char ranks[256];
+	int majority;
+
+	if (comm->size == 1)
+		goto done;
+	FTMPI_TRY(gather_digests(comm, digest, &all));
+	if (list_odd_ranks(all, comm->size, all[0], ranks, sizeof ranks) == 0)
+		goto done;
+	majority = find_majority(all, comm->size);
+	if (majority < 0)
+		FTMPI_FAIL(FTMPI_ERR_REPLICA,
+			   "%s: ranks 0 to %d do not agree, and none of their copies has a majority: the memory of one "
+			   "of them, or the network, is faulty; relaunch to go on from the last checkpoint",
+			   what, comm->size - 1);
+	(void)list_odd_ranks(all, comm->size, all[majority], ranks, sizeof ranks);
+	FTMPI_FAIL(FTMPI_ERR_REPLICA,
+		   "%s: rank %s has other bits than the majority: its memory or the network is faulty; relaunch to go "
+		   "on from the last checkpoint",
+		   what, ranks);
 done:
 	ftmpi_free(all);
 	return status;

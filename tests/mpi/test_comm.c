@@ -64,6 +64,24 @@ static void test_compare(void **state)
 	}
 }
 
+/* The odd one is whoever differs from the majority, the chief too; of two nobody can tell. */
+static void test_compare_copies(void **state)
+{
+	(void)state;
+	assert_ok(ftmpi_comm_compare_copies(world, (ftmpi_digest){.low = 5}, "numbers"));
+	for (int odd = 0; odd < size() && size() > 1; odd++) {
+		const ftmpi_digest digest = {.low = 1, .high = 2 + (uint64_t)(me() == odd)};
+		char expected[64];
+
+		(void)snprintf(expected, sizeof expected, "numbers: rank %d has other bits than the majority", odd);
+		assert_fails(ftmpi_comm_compare_copies(world, digest, "numbers"), FTMPI_ERR_REPLICA,
+			     size() == 2 ? "numbers: ranks 0 to 1 do not agree" : expected);
+	}
+	if (size() == 4)
+		assert_fails(ftmpi_comm_compare_copies(world, (ftmpi_digest){.low = (uint64_t)me() / 2}, "numbers"),
+			     FTMPI_ERR_REPLICA, "none of their copies has a majority");
+}
+
 static void test_broadcast_buffer(void **state)
 {
 	const int root = size() - 1;
@@ -141,9 +159,13 @@ static void test_sleep_and_wake(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(test_agree),          cmocka_unit_test(test_agree_worst),
-	cmocka_unit_test(test_compare),        cmocka_unit_test(test_broadcast_buffer),
-	cmocka_unit_test(test_gather_rows),    cmocka_unit_test(test_shared),
+	cmocka_unit_test(test_agree),
+	cmocka_unit_test(test_agree_worst),
+	cmocka_unit_test(test_compare),
+	cmocka_unit_test(test_compare_copies),
+	cmocka_unit_test(test_broadcast_buffer),
+	cmocka_unit_test(test_gather_rows),
+	cmocka_unit_test(test_shared),
 	cmocka_unit_test(test_sleep_and_wake),
 };
 FTMPI_TEST_MAIN(tests)

@@ -24,6 +24,7 @@ static void test_exit_codes(void **state)
 	assert_int_equal(ftmpi_status_exit_code(FTMPI_ERR_DATA), 65);
 	assert_int_equal(ftmpi_status_exit_code(FTMPI_ERR_NOT_FOUND), 66);
 	assert_int_equal(ftmpi_status_exit_code(FTMPI_ERR_MPI), 70);
+	assert_int_equal(ftmpi_status_exit_code(FTMPI_ERR_REPLICA), 75);
 	assert_int_equal(ftmpi_status_exit_code(FTMPI_ERR_NO_SPACE), 74);
 	assert_int_equal(ftmpi_status_exit_code(FTMPI_STOPPED), 75);
 	assert_int_equal(ftmpi_status_exit_code(FTMPI_ERR_DIVERGED), 76);
