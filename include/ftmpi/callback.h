@@ -36,6 +36,7 @@ typedef ftmpi_status (*ftmpi_callback_fn)(void *context, ftmpi_fit *fit);
 /** A callback; any function may be NULL. */
 typedef struct ftmpi_callback {
 	void *context;
+	const char *name; /**< for the watchdog's line; NULL: none; must outlive the fit */
 	ftmpi_callback_fn attach, restore, train_begin, epoch_begin, batch_begin, batch_end, test_begin, test_end,
 		epoch_end, diverged, settled, train_end;
 	void (*detach)(void *context);

@@ -42,6 +42,7 @@ typedef enum ftmpi_fault_action {
 	X(STEP_BEFORE_APPLY, "step.before-apply", 0, "gradients reduced, parameters not yet updated")                  \
 	X(STEP_END, "step.end", 0, "after a training step")                                                            \
 	X(EPOCH_END, "epoch.end", 0, "after an epoch and its validation")                                              \
+	X(EVALUATE_PASS, "evaluate.pass", 0, "before a pass of an evaluation")                                         \
 	X(SAVE_BEGIN, "save.begin", FTMPI_FAULT_ERROR, "before a checkpoint is built")                                 \
 	X(SAVE_OPEN, "save.open", FTMPI_FAULT_ERROR, "opening the temporary file")                                     \
 	X(SAVE_WRITE, "save.write", FTMPI_FAULT_ERROR | FTMPI_FAULT_SHORT | FTMPI_FAULT_CORRUPT,                       \

@@ -6,14 +6,11 @@
  * second. Where a rank that the others wait for gives no sign of life for too long, it prints one line that says which, what it did last and in what
  * state its process is, and the ranks of the node end by SIGKILL: a launcher then ends the rest, and a relaunch goes on from the last checkpoint.
  *
- * A rank is late when it has given no sign for `limit`; while it is inside a collective call it waits, and is not late. The limit is
- *
- *     the time that was given; or else ten times the longest time between two signs of life of a step so far, at least 30 s
- *     ten times that   in phases that have no measure: start, first step, reading data, save, restore, evaluation, end; where no time was given,
- *                      callbacks too. While the library reads or writes, processor time counts as a sign of life.
- *
- * A process that is stopped, or gone, may be so in any phase no longer than the time without the factor. A rank sees its own node: when all ranks there
- * wait, and none is stopped, the culprit is on another node, and after 1.25 times the limit this node says so and ends the job too.
+ * A rank is late when it has given no sign of life for the limit of its phase; inside a collective call it waits, and is not late. The plain limit is the time
+ * that was given, or else ten times the longest time between two signs of life of a step so far, at least 30 s. Phases that have no measure may take ten
+ * times that (FTMPI_PHASE_LIST). Where the library itself reads or writes, processor time is a sign of life too. A process that is stopped or dead may be so
+ * for the plain limit, whatever its phase. A rank sees its own node: when all ranks there wait and none is stopped, the culprit is on another node; after
+ * 1.25 times the limit this node says so and ends the job too.
  */
 #ifndef FTMPI_WATCHDOG_H
 #define FTMPI_WATCHDOG_H
@@ -22,21 +19,22 @@
 
 FTMPI_BEGIN_DECLS
 
-/** The one list of phases: identifier, text after "in", times the limit, whether processor time is a sign of life. */
+/** The one list of phases: identifier, text after "in", times the limit where a time was given, and where not; whether processor time is a sign of life. */
 #define FTMPI_PHASE_LIST(X)                                                                                            \
-	X(START, "the start", 10, true)                                                                                \
-	X(DATA, "reading the data", 10, true)                                                                          \
-	X(RESTORE, "a restore", 10, true)                                                                              \
-	X(FIRST_STEP, "the first step", 10, false)                                                                     \
-	X(STEP, "a step", 1, false)                                                                                    \
-	X(CALLBACK, "a callback", 1, false)                                                                            \
-	X(SAVE, "a save", 10, true)                                                                                    \
-	X(EVALUATE, "an evaluation", 10, false)                                                                        \
-	X(IDLE, "idleness", 10, false)                                                                                 \
-	X(END, "the end", 10, true)
+	X(START, "the start", 10, 10, true)                                                                            \
+	X(DATA, "reading the data", 10, 10, true)                                                                      \
+	X(RESTORE, "a restore", 10, 10, true)                                                                          \
+	X(FIRST_STEP, "the first step", 10, 10, false)                                                                 \
+	X(STEP, "a step", 1, 1, false)                                                                                 \
+	X(CALLBACK, "a callback", 1, 10, false)                                                                        \
+	X(PROGRAM, "the program's own code", 1, 10, false)                                                             \
+	X(SAVE, "a save", 10, 10, true)                                                                                \
+	X(EVALUATE, "an evaluation", 10, 10, false)                                                                    \
+	X(IDLE, "idleness", 10, 10, false)                                                                             \
+	X(END, "the end", 10, 10, true)
 
 typedef enum ftmpi_phase {
-#define FTMPI_PHASE_ENUM(id, text, patience, cpu) FTMPI_PHASE_##id,
+#define FTMPI_PHASE_ENUM(id, text, given, measured, cpu) FTMPI_PHASE_##id,
 	FTMPI_PHASE_LIST(FTMPI_PHASE_ENUM)
 #undef FTMPI_PHASE_ENUM
 		FTMPI_N_PHASES

@@ -8,6 +8,7 @@
 /** What a command that runs over MPI works with. */
 struct app_context {
 	ftmpi_comm *world;
+	ftmpi_watchdog *watchdog;
 	struct app_options options; /* the same on every rank */
 	ftmpi_store *store;         /* chief only */
 	ftmpi_reader *reader;       /* chief only: the checkpoint that was found; NULL: none */

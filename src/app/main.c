@@ -5,6 +5,7 @@
  * chief alone, and all end with the same exit code. An MPI or internal error may have hit one rank alone: that rank prints it and ends the job. */
 #include "app/app.h"
 
+#include <math.h>
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,6 +87,14 @@ done:
 	return status;
 }
 
+static ftmpi_status start_watchdog(struct app_context *app)
+{
+	const double timeout_s = app->options.hang_timeout;
+	const ftmpi_watchdog_options options = {.timeout_s = isnan(timeout_s) ? 0 : timeout_s};
+
+	return timeout_s == 0 ? FTMPI_OK : ftmpi_watchdog_create(app->world, &options, &app->watchdog);
+}
+
 static void close_context(struct app_context *app)
 {
 	ftmpi_reader_close(&app->reader);
@@ -96,6 +105,7 @@ static void close_context(struct app_context *app)
 	ftmpi_buffer_clear(&app->saved_model);
 	ftmpi_keras_close(&app->keras);
 	ftmpi_keras_close(&app->keras_file);
+	ftmpi_watchdog_destroy(&app->watchdog);
 	ftmpi_comm_destroy(&app->world);
 }
 
@@ -121,6 +131,7 @@ static int run_over_mpi(const struct command *command, const char *name, int arg
 	if (command == NULL)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "there is no command '%s' (ftmpi --help lists them)", name);
 	FTMPI_TRY(parse_options(&app, command, argc, argv));
+	FTMPI_TRY(start_watchdog(&app));
 	FTMPI_TRY(command->run(&app));
 done:
 	if (status == FTMPI_ERR_MPI || status == FTMPI_ERR_INTERNAL) {

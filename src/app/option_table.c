@@ -102,6 +102,9 @@ static const struct row rows[] = {
 	{"Parallel", "signals", TEXT, FIELD(signals), "TERM,INT,USR1", 0, 0, 0, NULL, 0, APP_TRAIN, "NAME[,NAME...]",
 	 "on these save, and end with 75; 'none': on none; a second one ends at once"},
 
+	{"Parallel", "hang-timeout", REAL, FIELD(hang_timeout), NULL, 0, 1e9, 0, NULL, AUTO, ALL, "SECONDS",
+	 "end the job when a rank is stuck for so long, ten times that in saves and the like; 0: never; default: ten "
+	 "times the slowest step, at least 30"},
 	{"Input and output", "checkpoint", TEXT, FIELD(checkpoint), "", 0, 0, 0, NULL, 0, APP_EVALUATE | APP_PREDICT,
 	 "FILE", "a checkpoint file; default: the newest good one of --model-dir"},
 	{"Input and output", "output", TEXT, FIELD(output), "predictions.h5", 0, 0, 0, NULL, 0, APP_PREDICT, "FILE.h5",

@@ -322,7 +322,7 @@ static bool is_set(const struct app_options *options, const struct row *row)
 
 	if (row->type == INTEGER && *(const int64_t *)field == 0 && row->least > 0)
 		return false;
-	if (row->type == REAL && *(const double *)field == 0 && row->open)
+	if (row->type == REAL && (isnan(*(const double *)field) || (*(const double *)field == 0 && row->open)))
 		return false;
 	return (row->commands & APP_TRAIN) && means_something(options, row);
 }

@@ -45,6 +45,7 @@ struct app_options {
 	int64_t logical_workers; /* 0: the number of ranks of the first launch */
 	bool strict;
 	char signals[APP_TEXT_BYTES], max_wall_time[32];
+	double hang_timeout; /* NaN: from the measured steps; 0: off */
 	/* other */
 	char output[APP_TEXT_BYTES], checkpoint[APP_TEXT_BYTES];
 

@@ -302,8 +302,11 @@ static ftmpi_status fit(struct app_context *app, const ftmpi_comm *comm, struct 
 	ftmpi_status status = FTMPI_OK;
 	const struct app_options *o = &app->options;
 	struct launch launch = {.app = app, .training = training};
-	const ftmpi_callback own = {
-		.context = &launch, .restore = restore, .train_begin = announce, .train_end = take_digest};
+	const ftmpi_callback own = {.context = &launch,
+				    .name = "ftmpi",
+				    .restore = restore,
+				    .train_begin = announce,
+				    .train_end = take_digest};
 	ftmpi_display *display = NULL;
 	ftmpi_saver *saver = NULL;
 	ftmpi_preemption *preemption = NULL;

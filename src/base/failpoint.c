@@ -214,8 +214,9 @@ static void stall(int s)
 {
 	struct timespec left = {.tv_sec = s};
 
-	while (s == 0)
-		(void)pause();
+	if (s == 0)
+		for (;;)
+			(void)pause();
 	while (nanosleep(&left, &left) != 0 && errno == EINTR)
 		;
 }

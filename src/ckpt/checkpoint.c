@@ -7,6 +7,7 @@
 #include "ckpt/digests.h"
 #include "ckpt/store_inside.h"
 
+#include <ftmpi/watchdog.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -116,12 +117,15 @@ ftmpi_status ftmpi__checkpoint_save(ftmpi_checkpoint *c, ftmpi_store *store, int
 {
 	ftmpi_status status = FTMPI_OK;
 	const int64_t old_counter = c->save_counter;
+	ftmpi_mark before;
 
 	FTMPI_TRY(before_save(c));
+	before = ftmpi_watch_begin(c->comm, FTMPI_PHASE_SAVE, NULL);
 	c->save_counter = counter;
 	if (ftmpi_comm_is_chief(c->comm))
 		status = ftmpi_store_save(store, c->registry, number, NULL);
 	status = ftmpi_agree(c->comm, status);
+	ftmpi_watch_end(c->comm, before);
 	if (status != FTMPI_OK)
 		c->save_counter = old_counter;
 	FTMPI_TRY(status);
@@ -185,11 +189,15 @@ done:
 ftmpi_status ftmpi_checkpoint_write(ftmpi_checkpoint *c, const char *prefix, char *path)
 {
 	ftmpi_status status = FTMPI_OK;
+	ftmpi_mark before;
 
 	FTMPI_TRY(before_save(c));
+	before = ftmpi_watch_begin(c->comm, FTMPI_PHASE_SAVE, NULL);
 	if (ftmpi_comm_is_chief(c->comm))
 		status = write_file(c, prefix);
-	FTMPI_TRY(ftmpi_agree(c->comm, status));
+	status = ftmpi_agree(c->comm, status);
+	ftmpi_watch_end(c->comm, before);
+	FTMPI_TRY(status);
 	if (path != NULL)
 		(void)snprintf(path, FTMPI_PATH_MAX, "%s%s", prefix, FTMPI__SUFFIX);
 done:

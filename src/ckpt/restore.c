@@ -12,6 +12,7 @@
 
 #include <ftmpi/failpoint.h>
 #include <ftmpi/manager.h>
+#include <ftmpi/watchdog.h>
 #include <string.h>
 
 /* What the chief tells about each entry. */
@@ -236,6 +237,7 @@ ftmpi_status ftmpi__checkpoint_restore(ftmpi_checkpoint *c, const ftmpi_reader *
 {
 	ftmpi_status status = FTMPI_OK;
 	struct restore r = {.comm = c->comm, .registry = c->registry, .n = ftmpi_registry_n_entries(c->registry)};
+	const ftmpi_mark before = ftmpi_watch_begin(c->comm, FTMPI_PHASE_RESTORE, NULL);
 
 	(void)ftmpi_failpoint_hit(FTMPI_FP_RESTORE_BEGIN);
 	FTMPI_TRY(compare_ranks(&r, with_counter, out != NULL));
@@ -256,6 +258,7 @@ ftmpi_status ftmpi__checkpoint_restore(ftmpi_checkpoint *c, const ftmpi_reader *
 	}
 done:
 	clear(&r);
+	ftmpi_watch_end(c->comm, before);
 	return status;
 }
 

@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <ftmpi/slice.h>
+#include <ftmpi/watchdog.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -150,6 +151,7 @@ ftmpi_status ftmpi_dataset_open(const ftmpi_comm *comm, const char *path, ftmpi_
 	void *self = NULL;
 	ftmpi__split_info info = {0};
 	ftmpi__sink sink;
+	const ftmpi_mark before = ftmpi_watch_begin(comm, FTMPI_PHASE_DATA, NULL);
 	bool reads;
 
 	FTMPI_TRY(choose_source(comm, path, options, &source));
@@ -167,6 +169,7 @@ ftmpi_status ftmpi_dataset_open(const ftmpi_comm *comm, const char *path, ftmpi_
 	*out = dataset;
 	dataset = NULL;
 done:
+	ftmpi_watch_end(comm, before);
 	if (source != NULL)
 		source->close(self);
 	ftmpi_dataset_destroy(&dataset);

@@ -6,34 +6,45 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* "pid (name) state parent …"; the name may hold anything, so count from its end. Fields 14 and 15 are the times, 22 is the beginning. */
+/* Fields of /proc/PID/task/TID/stat, from 1: "pid (name) state parent …". */
+enum { STATE = 3, USER_TIME = 14, SYSTEM_TIME = 15, START_TIME = 22, MAX_FIELDS };
+
+/* The name may hold anything, so count from its end. @return whether all fields are there. */
+static bool split_fields(char *text, const char *fields[MAX_FIELDS])
+{
+	char *save = NULL, *end = strrchr(text, ')');
+	int n = STATE;
+
+	for (char *word = end == NULL ? NULL : strtok_r(end + 1, " ", &save); word != NULL && n < MAX_FIELDS;
+	     word = strtok_r(NULL, " ", &save))
+		fields[n++] = word;
+	return n == MAX_FIELDS;
+}
+
 struct ftmpi__process ftmpi__process_read(int pid, int tid)
 {
-	struct ftmpi__process process = {.state = '\0'};
-	unsigned long long user = 0, system = 0, born = 0;
+	const char *fields[MAX_FIELDS];
 	char path[64], text[1024];
 	ssize_t n;
-	const char *end;
 	int fd;
 
 	(void)snprintf(path, sizeof path, "/proc/%d/task/%d/stat", pid, tid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return process;
+		return (struct ftmpi__process){.state = '\0'};
 	n = read(fd, text, sizeof text - 1);
 	(void)close(fd);
 	text[n > 0 ? n : 0] = '\0';
-	end = strrchr(text, ')');
-	if (end == NULL ||
-	    sscanf(end, ") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu %*s %*s %*s %*s %*s %*s %llu",
-		   &process.state, &user, &system, &born) != 4)
+	if (!split_fields(text, fields))
 		return (struct ftmpi__process){.state = '\0'};
-	process.cpu = user + system;
-	process.born = born;
-	return process;
+	return (struct ftmpi__process){.state = fields[STATE][0],
+				       .cpu = strtoull(fields[USER_TIME], NULL, 10) +
+					      strtoull(fields[SYSTEM_TIME], NULL, 10),
+				       .born = strtoull(fields[START_TIME], NULL, 10)};
 }
 
 void ftmpi__life_begin(struct ftmpi__life *life, int rank)

@@ -186,9 +186,8 @@ ftmpi_status ftmpi_watchdog_create(ftmpi_comm *comm, const ftmpi_watchdog_option
 	ftmpi_watchdog *w = NULL;
 	const int64_t n_bytes = (int64_t)(sizeof *w->board + (size_t)comm->node_size * sizeof(struct ftmpi__life));
 
-	status = check_options(options);
-	status = status == FTMPI_OK ? FTMPI_ALLOC(1, &w) : status;
-	FTMPI_TRY(ftmpi_agree(comm, status));
+	FTMPI_TRY(ftmpi_agree(comm, check_options(options)));
+	FTMPI_TRY(ftmpi_agree(comm, FTMPI_ALLOC(1, &w)));
 	w->comm = comm;
 	FTMPI_TRY(ftmpi_shared_create(comm, n_bytes, &w->shared));
 	w->board = ftmpi_shared_data(w->shared);

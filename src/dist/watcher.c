@@ -20,10 +20,10 @@ enum { LISTED_RANKS = 8 };
 
 static const struct phase_info {
 	const char *text;
-	double patience;
+	double given, measured; /* times the plain limit */
 	bool cpu;
 } phases[FTMPI_N_PHASES] = {
-#define FTMPI_PHASE_INFO(id, text, patience, cpu) {text, patience, cpu},
+#define FTMPI_PHASE_INFO(id, text, given, measured, cpu) {text, given, measured, cpu},
 	FTMPI_PHASE_LIST(FTMPI_PHASE_INFO)
 #undef FTMPI_PHASE_INFO
 };
@@ -51,17 +51,14 @@ void ftmpi__watcher_clear(struct ftmpi__watcher *w)
 	*w = (struct ftmpi__watcher){.board = NULL};
 }
 
-/* Limit without a factor. */
-static double base_s(const struct ftmpi__watcher *w)
+static double plain_s(const struct ftmpi__watcher *w)
 {
 	return w->timeout_s > 0 ? w->timeout_s : fmax(LEAST_TIMEOUT_S, STEPS_TIMEOUT * w->slowest_s);
 }
 
 static double limit_s(const struct ftmpi__watcher *w, ftmpi_phase phase)
 {
-	const bool unmeasured = phase == FTMPI_PHASE_CALLBACK && !(w->timeout_s > 0);
-
-	return base_s(w) * (unmeasured ? phases[FTMPI_PHASE_SAVE].patience : phases[phase].patience);
+	return plain_s(w) * (w->timeout_s > 0 ? phases[phase].given : phases[phase].measured);
 }
 
 /* Whether a time reaches a limit, at the latest before the next look. */
@@ -125,7 +122,7 @@ bool ftmpi__watcher_blames(const struct ftmpi__watcher *w, int i)
 {
 	const struct ftmpi__sight *s = &w->sights[i];
 
-	if (s->stopped_s > 0 && reaches(w, s->stopped_s, base_s(w)))
+	if (s->stopped_s > 0 && reaches(w, s->stopped_s, plain_s(w)))
 		return true;
 	return !s->waiting && reaches(w, s->quiet_s, limit_s(w, s->phase));
 }

@@ -270,6 +270,7 @@ ftmpi_status ftmpi_display_create(ftmpi_display_style style, int64_t log_steps, 
 	d->log_steps = log_steps;
 	d->log_step = -1;
 	d->callback = (ftmpi_callback){.context = d,
+				       .name = "display",
 				       .epoch_begin = epoch_begin,
 				       .batch_end = batch_end,
 				       .epoch_end = epoch_end,

@@ -5,7 +5,9 @@
  * within a worker and in tree order over the workers, so they have the same bits on any number of ranks. */
 #include <ftmpi/evaluator.h>
 #include <ftmpi/exchange.h>
+#include <ftmpi/failpoint.h>
 #include <ftmpi/slice.h>
+#include <ftmpi/watchdog.h>
 
 #include "train/rows.h"
 
@@ -99,6 +101,8 @@ static const float *forward(ftmpi_evaluator *e, const float *params, const ftmpi
 
 	for (int64_t i = 0; i < rows; i++)
 		e->samples[i] = first + i;
+	ftmpi_watch_alive(e->comm);
+	(void)ftmpi_failpoint_hit(FTMPI_FP_EVALUATE_PASS);
 	ftmpi__rows_fetch(&e->rows, dataset, e->samples, rows);
 	return ftmpi_model_forward(e->rows.model, params, e->rows.x, rows, &pass, e->rows.workspace);
 }
@@ -122,6 +126,7 @@ ftmpi_status ftmpi_evaluator_run(ftmpi_evaluator *e, const float *params, const 
 {
 	ftmpi_status status = FTMPI_OK;
 	const double n = (double)ftmpi_dataset_n_samples(dataset);
+	const ftmpi_mark before = ftmpi_watch_begin(e->comm, FTMPI_PHASE_EVALUATE, NULL);
 	double sums[FTMPI__MAX_ROW_SUMS];
 	int first, end;
 
@@ -134,6 +139,7 @@ ftmpi_status ftmpi_evaluator_run(ftmpi_evaluator *e, const float *params, const 
 	for (int i = 0; i < e->rows.compile->n_metrics; i++)
 		out->values[i] = sums[1 + i] / n;
 done:
+	ftmpi_watch_end(e->comm, before);
 	return status;
 }
 
@@ -168,6 +174,7 @@ ftmpi_status ftmpi_evaluator_predict(ftmpi_evaluator *e, const float *params, co
 {
 	ftmpi_status status = FTMPI_OK;
 	const int64_t n_outputs = ftmpi_model_n_outputs(e->rows.model);
+	const ftmpi_mark before = ftmpi_watch_begin(e->comm, FTMPI_PHASE_EVALUATE, NULL);
 	float *mine = NULL, *at;
 	int first, end;
 
@@ -181,5 +188,6 @@ ftmpi_status ftmpi_evaluator_predict(ftmpi_evaluator *e, const float *params, co
 	FTMPI_TRY(ftmpi_comm_gather_rows(e->comm, mine, e->n_rows, n_outputs, outputs));
 done:
 	ftmpi_free(mine);
+	ftmpi_watch_end(e->comm, before);
 	return status;
 }

@@ -9,6 +9,7 @@
 #include "train/clock.h"
 
 #include <ftmpi/failpoint.h>
+#include <ftmpi/watchdog.h>
 
 #include <math.h>
 #include <stddef.h>
@@ -71,6 +72,8 @@ static ftmpi_status call(ftmpi_fit *f, size_t point)
 {
 	ftmpi_status status = FTMPI_OK;
 	const bool rare = is_rare(point);
+	const ftmpi_comm *comm = f->trainer->comm;
+	const ftmpi_mark before = ftmpi_watch_begin(comm, FTMPI_PHASE_PROGRAM, NULL);
 
 	for (int i = 0; i < f->options->n_callbacks; i++) {
 		const ftmpi_callback *callback = f->options->callbacks[i];
@@ -79,10 +82,12 @@ static ftmpi_status call(ftmpi_fit *f, size_t point)
 		memcpy(&function, (const char *)callback + point, sizeof function);
 		if (function == NULL)
 			continue;
+		(void)ftmpi_watch_begin(comm, FTMPI_PHASE_CALLBACK, callback->name);
 		status = function(callback->context, f);
-		FTMPI_TRY(callback->alike && !rare ? status : ftmpi_agree(f->trainer->comm, status));
+		FTMPI_TRY(callback->alike && !rare ? status : ftmpi_agree(comm, status));
 	}
 done:
+	ftmpi_watch_end(comm, before);
 	return status;
 }
 

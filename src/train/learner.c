@@ -13,6 +13,7 @@
 #include <ftmpi/failpoint.h>
 #include <ftmpi/learner.h>
 #include <ftmpi/slice.h>
+#include <ftmpi/watchdog.h>
 
 #include "train/clock.h"
 #include "train/names.h"
@@ -209,6 +210,7 @@ static ftmpi_status run_own_workers(ftmpi_learner *l, const ftmpi_batch *batch, 
 	for (int w = first; w < end; w++) {
 		FTMPI_TRY(run_worker(l, batch, w, gradient, context, l->scalars + (int64_t)(w - first) * l->n_scalars));
 		ftmpi_exchange_push(l->exchange);
+		ftmpi_watch_alive(l->comm);
 	}
 	if (l->n_sums > 0 && ftmpi_failpoint_hit(FTMPI_FP_STEP_LOSS) == FTMPI_FAULT_NAN)
 		l->scalars[0] = NAN;
@@ -244,6 +246,8 @@ ftmpi_status ftmpi_learner_gradients(ftmpi_learner *l, const ftmpi_batch *batch,
 	ftmpi_status status = FTMPI_OK;
 	double clock_s = ftmpi__now_s();
 
+	ftmpi_watch_step(l->comm, l->step);
+	(void)ftmpi_watch_begin(l->comm, l->times.n_steps == 0 ? FTMPI_PHASE_FIRST_STEP : FTMPI_PHASE_STEP, NULL);
 	(void)ftmpi_failpoint_hit(FTMPI_FP_STEP_BEGIN);
 	status = run_own_workers(l, batch, gradient, context);
 	ftmpi__lap(&clock_s, &l->times.compute_s);
@@ -285,6 +289,7 @@ ftmpi_status ftmpi_learner_gather(ftmpi_learner *l)
 	double clock_s = ftmpi__now_s();
 
 	FTMPI_TRY(ftmpi_exchange_gather(l->exchange, l->params));
+	(void)ftmpi_watch_begin(l->comm, FTMPI_PHASE_PROGRAM, NULL);
 	ftmpi__lap(&clock_s, &l->times.exchange_s);
 done:
 	return status;

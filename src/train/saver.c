@@ -180,6 +180,7 @@ ftmpi_status ftmpi_saver_create(ftmpi_store *store, const ftmpi_saver_options *o
 	s->store = store;
 	s->options = *options;
 	s->callback = (ftmpi_callback){.context = s,
+				       .name = "saver",
 				       .attach = attach,
 				       .train_begin = train_begin,
 				       .batch_begin = batch_begin,

@@ -11,8 +11,8 @@ mkdir tmp
 export TMPDIR=$scratch/tmp OMPI_MCA_btl_vader_backing_directory=$scratch/tmp
 
 # A launch of 4 that has saved: sets ranks, its processes.
-start_and_save() { # DIR
-	start 4 "$1"
+start_and_save() { # DIR [OPTION…]
+	start 4 "$@"
 	until_saved "$1" 100
 	ranks=$(children_of "$mpirun_pid")
 	[ "$(wc -w <<<"$ranks")" = 4 ] || fail "mpirun has other children than 4 ranks: $ranks"
@@ -46,7 +46,7 @@ expect_all_gone
 finish 2 told
 
 # A chief that hangs holds its lock, and a relaunch says so, waits, and goes on as soon as it is dead.
-start_and_save slow
+start_and_save slow --hang-timeout 0
 chief=$(rank_pid 0)
 slow_mpirun=$mpirun_pid
 kill -STOP "$chief"

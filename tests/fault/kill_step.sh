@@ -9,7 +9,7 @@ set -euo pipefail
 rank=$1
 make_reference
 
-# Failpoint, its passage, ranks of the relaunch. A passage is a step, or an epoch.
+# Failpoint, its passage, ranks of the relaunch. A passage is a step, or an epoch (of whose evaluation a rank of four makes one pass).
 case $rank in
 0) table="step.begin:kill 7 4
 	step.loss:kill 1 3
@@ -22,7 +22,8 @@ case $rank in
 	step.before-reduce:kill 6 2
 	step.before-apply:kill 13 6
 	step.end:kill 40 4
-	epoch.end:kill 1 3" ;;
+	epoch.end:kill 1 3
+	evaluate.pass:kill 2 4" ;;
 3) table="step.begin:kill 40 1
 	step.loss:kill 37 2
 	step.before-reduce:kill 10 6
@@ -37,7 +38,8 @@ while read -r fault hit np; do
 	train_fault "$fault,rank=$rank,hit=$hit" 4 "$dir"
 	expect_exit 137
 	# What the death hit is not saved, even if it was the step that a save follows.
-	[ "$fault" = epoch.end:kill ] && done_before=$((9 * hit - 1)) || done_before=$((hit - 1))
+	done_before=$((hit - 1))
+	[[ $fault != @(epoch.end|evaluate.pass):kill ]] || done_before=$((9 * hit - 1))
 	expect_recovers "$np" "$dir" $((done_before / save_steps * save_steps))
 done <<<"$table"
 

@@ -60,9 +60,11 @@ static void set_phase(struct scene *s, int rank, ftmpi_phase phase)
 /* Looks until it finds a hang, at most so long. @return the time when it did; −1: it did not. */
 static double watch(struct scene *s, double most_s)
 {
-	for (double t = s->watcher.period_s; t <= most_s + 1e-9; t += s->watcher.period_s)
+	const int n = (int)(most_s / s->watcher.period_s + 1e-9);
+
+	for (int i = 1; i <= n; i++)
 		if (ftmpi__watcher_look(&s->watcher, s->watcher.period_s))
-			return t;
+			return i * s->watcher.period_s;
 	return -1;
 }
 

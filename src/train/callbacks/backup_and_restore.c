@@ -215,6 +215,7 @@ ftmpi_status ftmpi_backup_and_restore_create(const char *backup_dir, const ftmpi
 	b->options = *options;
 	FTMPI_TRY(ftmpi__copy_text(b->directory, sizeof b->directory, backup_dir, "the backup folder"));
 	FTMPI_TRY(ftmpi__callback_create(&(ftmpi_callback){.context = b,
+							   .name = NAME,
 							   .attach = attach,
 							   .restore = restore,
 							   .train_begin = train_begin,

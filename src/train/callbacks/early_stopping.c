@@ -140,6 +140,7 @@ ftmpi_status ftmpi_early_stopping_create(const ftmpi_early_stopping_options *opt
 	if (options->patience < 0 || options->start_from_epoch < 0)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "early stopping: patience and start_from_epoch must be 0 or more");
 	FTMPI_TRY(ftmpi__callback_create(&(ftmpi_callback){.context = s,
+							   .name = NAME,
 							   .attach = attach,
 							   .train_begin = train_begin,
 							   .epoch_end = epoch_end,

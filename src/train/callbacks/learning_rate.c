@@ -84,10 +84,12 @@ ftmpi_status ftmpi_reduce_lr_on_plateau_create(const ftmpi_reduce_lr_on_plateau_
 		FTMPI_FAIL(FTMPI_ERR_USAGE,
 			   "reduce learning rate on plateau: factor must be between 0 and 1, and patience, "
 			   "cooldown and min_lr 0 or more");
-	FTMPI_TRY(ftmpi__callback_create(
-		&(ftmpi_callback){
-			.context = p, .attach = attach_plateau, .epoch_end = end_plateau_epoch, .destroy = ftmpi_free},
-		out));
+	FTMPI_TRY(ftmpi__callback_create(&(ftmpi_callback){.context = p,
+							   .name = PLATEAU,
+							   .attach = attach_plateau,
+							   .epoch_end = end_plateau_epoch,
+							   .destroy = ftmpi_free},
+					 out));
 	p = NULL;
 done:
 	ftmpi_free(p);
@@ -136,6 +138,7 @@ ftmpi_status ftmpi_learning_rate_scheduler_create(ftmpi_lr_schedule schedule, vo
 	FTMPI_TRY(FTMPI_ALLOC(1, &s));
 	*s = (struct scheduler){.schedule = schedule, .context = context};
 	FTMPI_TRY(ftmpi__callback_create(&(ftmpi_callback){.context = s,
+							   .name = "learning_rate_scheduler",
 							   .epoch_begin = begin_scheduled_epoch,
 							   .epoch_end = end_scheduled_epoch,
 							   .destroy = ftmpi_free},

@@ -15,5 +15,6 @@ static ftmpi_status diverged(void *context, ftmpi_fit *fit)
 
 ftmpi_status ftmpi_terminate_on_nan_create(ftmpi_callback **out)
 {
-	return ftmpi__callback_create(&(ftmpi_callback){.diverged = diverged, .alike = true}, out);
+	return ftmpi__callback_create(
+		&(ftmpi_callback){.name = "terminate_on_nan", .diverged = diverged, .alike = true}, out);
 }
