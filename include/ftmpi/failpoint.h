@@ -37,6 +37,7 @@ typedef enum ftmpi_fault_action {
 /** The one list of failpoints: identifier, name, actions beside those, where it sits. */
 #define FTMPI_FAILPOINT_LIST(X)                                                                                        \
 	X(STEP_BEGIN, "step.begin", 0, "before a training step")                                                       \
+	X(STEP_PARAMS, "step.params", FTMPI_FAULT_CORRUPT, "a rank's parameters, before the gradients")                \
 	X(STEP_LOSS, "step.loss", FTMPI_FAULT_NAN, "the batch loss, before it is checked")                             \
 	X(STEP_BEFORE_REDUCE, "step.before-reduce", 0, "gradients computed, not yet exchanged")                        \
 	X(STEP_BEFORE_APPLY, "step.before-apply", 0, "gradients reduced, parameters not yet updated")                  \
@@ -44,6 +45,7 @@ typedef enum ftmpi_fault_action {
 	X(EPOCH_END, "epoch.end", 0, "after an epoch and its validation")                                              \
 	X(EVALUATE_PASS, "evaluate.pass", 0, "before a pass of an evaluation")                                         \
 	X(SAVE_BEGIN, "save.begin", FTMPI_FAULT_ERROR, "before a checkpoint is built")                                 \
+	X(SAVE_PARAMS, "save.params", FTMPI_FAULT_CORRUPT, "a rank's parameters, before a save compares them")         \
 	X(SAVE_OPEN, "save.open", FTMPI_FAULT_ERROR, "opening the temporary file")                                     \
 	X(SAVE_WRITE, "save.write", FTMPI_FAULT_ERROR | FTMPI_FAULT_SHORT | FTMPI_FAULT_CORRUPT,                       \
 	  "writing the temporary file; death leaves half of it")                                                       \

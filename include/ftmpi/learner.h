@@ -29,6 +29,7 @@ typedef struct ftmpi_learner_options {
 	uint64_t seed; /**< of the random numbers that the gradient function draws */
 	int n_sums;  /**< scalars that the gradient function sums over samples (loss, metrics); 0 … FTMPI_MAX_SUMS */
 	int n_flags; /**< wishes of single ranks that ride along with a step, see ftmpi_learner_flags; 0 … 3 */
+	int64_t compare_steps; /**< in every so many steps compare the ranks' copies, see ftmpi_learner_compare; 0: only at saves */
 } ftmpi_learner_options;
 
 typedef struct ftmpi_learner ftmpi_learner;
@@ -71,7 +72,7 @@ typedef ftmpi_status (*ftmpi_gradient_fn)(void *context, const float *params, co
 
 /**
  * Run the own logical workers and add up their sums, in tree order. Collective. Workers without samples (a short batch) are left out.
- * @param sums [n_sums], the same bits on every rank; untouched on failure. Errors (agreed): of the gradient function; ERR_MPI.
+ * @param sums [n_sums], the same bits on every rank; untouched on failure. Errors (agreed): of the gradient function; ERR_REPLICA; ERR_MPI.
  */
 FTMPI_API ftmpi_status ftmpi_learner_gradients(ftmpi_learner *learner, const ftmpi_batch *batch,
 					       ftmpi_gradient_fn gradient, void *context,
@@ -79,6 +80,15 @@ FTMPI_API ftmpi_status ftmpi_learner_gradients(ftmpi_learner *learner, const ftm
 
 /** The own slice of the summed gradient. Collective; after ftmpi_learner_gradients. Errors: ERR_MPI. */
 FTMPI_API ftmpi_status ftmpi_learner_reduce(ftmpi_learner *learner) FTMPI_CHECK_RESULT;
+
+/**
+ * Check that all ranks have the same parameters, learning rate, seed and step. Collective. With compare_steps it is called by itself, at the end of
+ * ftmpi_learner_gradients in step 0, compare_steps, 2 · compare_steps …: then what the gradients were computed from is compared, before it is overwritten
+ * by the update. A difference that comes and goes between two such steps is not seen; it acts as one wrong gradient. Every save compares too, the
+ * gathered slots also, so a checkpoint holds what all ranks had.
+ * Errors (agreed): ERR_REPLICA with the odd ranks. Cost: the parameters are hashed, at memory speed; 16 bytes a rank are sent.
+ */
+FTMPI_API ftmpi_status ftmpi_learner_compare(const ftmpi_learner *learner) FTMPI_CHECK_RESULT;
 
 /** Update the own slice of parameters and slots; counts a step. Local, on every rank; after ftmpi_learner_reduce. */
 FTMPI_API void ftmpi_learner_apply(ftmpi_learner *learner);
@@ -99,8 +109,8 @@ FTMPI_API int ftmpi_learner_raised(const ftmpi_learner *learner, int flag);
 
 /**
  * Save and restore the learner with a checkpoint, under the names that Keras gives: `layers/<layer>/vars/<i>`, `optimizer/vars/…`; number of logical
- * workers and seed at `ftmpi/logical_workers`, `ftmpi/seed`. Local, alike on all ranks. A save gathers the slots and refuses parameters that are not finite
- * (ERR_DIVERGED); a restore refuses another number of logical workers (ERR_USAGE).
+ * workers and seed at `ftmpi/logical_workers`, `ftmpi/seed`. Local, alike on all ranks. A save gathers the slots and refuses copies that differ over the
+ * ranks (ERR_REPLICA) and parameters that are not finite (ERR_DIVERGED); a restore refuses another number of logical workers (ERR_USAGE).
  * @param model whose layers' groups the file has, also those of layers without parameters; NULL: those of the layout.
  */
 FTMPI_API ftmpi_status ftmpi_learner_track(ftmpi_learner *learner, const ftmpi_model *model,

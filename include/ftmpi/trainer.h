@@ -22,9 +22,10 @@ typedef struct ftmpi_trainer_options {
 	int n_workers; /**< logical workers V ≥ number of ranks */
 	uint64_t seed; /**< of parameters, order and dropout */
 	ftmpi_loss_reduction loss_reduction;
+	int64_t compare_steps; /**< as in ftmpi_learner_options */
 } ftmpi_trainer_options;
 
-/** 1 worker, seed 1, mean. Local. */
+/** 1 worker, seed 1, mean, copies compared every 200 steps. Local. */
 FTMPI_API void ftmpi_trainer_options_init(ftmpi_trainer_options *options);
 
 /**
@@ -63,7 +64,7 @@ FTMPI_API void ftmpi_fit_options_init(ftmpi_fit_options *options);
 /**
  * Train. Collective. Position and history begin anew, unless a callback restores them; parameters, slots and step go on from where they are. A fit that a restore
  * finds at its end trains nothing.
- * Errors (agreed): ERR_USAGE, ERR_DATA (model and data do not fit), ERR_DIVERGED (a loss that is not finite, found before anything is changed by it), STOPPED
+ * Errors (agreed): ERR_USAGE, ERR_DATA (model and data do not fit), ERR_REPLICA (a rank has other parameters), ERR_DIVERGED (a loss that is not finite, found before anything is changed by it), STOPPED
  * (preempted; the state was saved by the callbacks that save), those of callbacks, ERR_MEMORY, ERR_MPI.
  */
 FTMPI_API ftmpi_status ftmpi_trainer_fit(ftmpi_trainer *trainer, const ftmpi_fit_options *options) FTMPI_CHECK_RESULT;

@@ -102,6 +102,8 @@ static const struct row rows[] = {
 	{"Parallel", "signals", TEXT, FIELD(signals), "TERM,INT,USR1", 0, 0, 0, NULL, 0, APP_TRAIN, "NAME[,NAME...]",
 	 "on these save, and end with 75; 'none': on none; a second one ends at once"},
 
+	{"Parallel", "check-replicas-steps", INTEGER, FIELD(compare_steps), "200", 0, BIG, 0, NULL, 0, APP_TRAIN, "N",
+	 "compare the ranks' copies of the parameters every N steps and at every save; 0: only there"},
 	{"Parallel", "hang-timeout", REAL, FIELD(hang_timeout), NULL, 0, 1e9, 0, NULL, AUTO, ALL, "SECONDS",
 	 "end the job when a rank is stuck for so long, ten times that in saves and the like; 0: never; default: ten "
 	 "times the slowest step, at least 30"},

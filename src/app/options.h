@@ -42,6 +42,7 @@ struct app_options {
 	int64_t log_steps;
 	char progress[32];
 	/* parallel */
+	int64_t compare_steps;
 	int64_t logical_workers; /* 0: the number of ranks of the first launch */
 	bool strict;
 	char signals[APP_TEXT_BYTES], max_wall_time[32];

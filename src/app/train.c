@@ -345,6 +345,7 @@ static ftmpi_status train_on(struct app_context *app, const ftmpi_comm *comm, vo
 	struct training *training = context;
 	const ftmpi_trainer_options options = {.n_workers = training->n_workers,
 					       .seed = app->options.seed,
+					       .compare_steps = app->options.compare_steps,
 					       .loss_reduction = strcmp(app->options.loss_reduction, "sum") == 0
 									 ? FTMPI_REDUCE_SUM
 									 : FTMPI_REDUCE_MEAN};

@@ -85,6 +85,7 @@ static ftmpi_status train_end(void *context, ftmpi_fit *fit)
 static ftmpi_callback callback_of(const ftmpi_hook *hook)
 {
 	return (ftmpi_callback){.context = hook->context,
+				.name = "hook",
 				.attach = hook->begin,
 				.train_begin = hook->after_create_session,
 				.batch_begin = hook->before_run,
@@ -160,6 +161,7 @@ static ftmpi_status make_parts(struct parts *p, struct training *t, const ftmpi_
 	const ftmpi_run_config *c = &t->estimator->config;
 
 	p->own = (ftmpi_callback){.context = t,
+				  .name = "estimator",
 				  .attach = attach,
 				  .restore = restore,
 				  .settled = settled,
@@ -194,13 +196,15 @@ static ftmpi_status fit(struct training *t, const ftmpi_train_options *o)
 {
 	ftmpi_status status = FTMPI_OK;
 	const ftmpi_estimator *e = t->estimator;
-	const ftmpi_trainer_options options = {.n_workers = ftmpi__estimator_workers(e, &t->found),
-					       .seed = e->config.tf_random_seed,
-					       .loss_reduction = e->loss_reduction};
+	ftmpi_trainer_options options;
 	ftmpi_fit_options how;
 	ftmpi_trainer *trainer = NULL;
 	struct parts parts = {.n_callbacks = 0};
 
+	ftmpi_trainer_options_init(&options);
+	options.n_workers = ftmpi__estimator_workers(e, &t->found);
+	options.seed = e->config.tf_random_seed;
+	options.loss_reduction = e->loss_reduction;
 	FTMPI_TRY(ftmpi_agree(e->comm, make_parts(&parts, t, o)));
 	FTMPI_TRY(ftmpi_trainer_create(e->comm, e->model, &e->compile, &options, &trainer));
 	ftmpi_fit_options_init(&how);

@@ -30,6 +30,7 @@ struct ftmpi_learner {
 	ftmpi_optimizer optimizer;
 	ftmpi_exchange *exchange;
 	int n_sums, n_flags, n_scalars; /* of a worker: sums, failure, flags */
+	int64_t compare_steps;
 
 	float *params, *grads;                  /* arenas; the own slice of grads holds the reduced gradient */
 	float *slots[FTMPI_MAX_SLOTS];          /* arenas */
@@ -56,6 +57,9 @@ static ftmpi_status check_options(const ftmpi_comm *comm, const ftmpi_learner_op
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "%d sums: 0 to %d are possible", options->n_sums, FTMPI_MAX_SUMS);
 	if (options->n_flags < 0 || options->n_flags > MAX_FLAGS)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "%d flags: 0 to %d are possible", options->n_flags, MAX_FLAGS);
+	if (options->compare_steps < 0)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "%lld steps between comparisons: give 0 or more",
+			   (long long)options->compare_steps);
 done:
 	return status;
 }
@@ -95,6 +99,7 @@ static ftmpi_status create_local(const ftmpi_comm *comm, const ftmpi_layout *lay
 	l->seed = options->seed;
 	l->n_sums = options->n_sums;
 	l->n_flags = options->n_flags;
+	l->compare_steps = options->compare_steps;
 	l->n_scalars = options->n_sums + 1 + options->n_flags;
 	l->learning_rate = (float)optimizer->learning_rate;
 	FTMPI_TRY(allocate(l));
@@ -240,6 +245,38 @@ done:
 	return status;
 }
 
+/* One bit of this rank's copy: the highest of a fraction, in the middle of the first parameter. */
+static void corrupt_on_purpose(ftmpi_learner *l, ftmpi_failpoint point)
+{
+	float *victim = l->params + l->layout->params[0].offset + l->layout->params[0].n_elements / 2;
+	uint32_t bits;
+
+	if (ftmpi_failpoint_hit(point) != FTMPI_FAULT_CORRUPT)
+		return;
+	memcpy(&bits, victim, sizeof bits);
+	bits ^= 1U << 22;
+	memcpy(victim, &bits, sizeof bits);
+}
+
+static ftmpi_digest hash_arena(const ftmpi_learner *l, const float *arena)
+{
+	return ftmpi_hash(arena, (size_t)l->layout->n_elements * sizeof *arena);
+}
+
+ftmpi_status ftmpi_learner_compare(const ftmpi_learner *l)
+{
+	const struct {
+		ftmpi_digest params;
+		int64_t step;
+		uint64_t seed;
+		double learning_rate;
+	} copy = {hash_arena(l, l->params), l->step, l->seed, (double)l->learning_rate};
+	char what[64];
+
+	(void)snprintf(what, sizeof what, "the parameters at step %lld", (long long)l->step);
+	return ftmpi_comm_compare_copies(l->comm, ftmpi_hash(&copy, sizeof copy), what);
+}
+
 ftmpi_status ftmpi_learner_gradients(ftmpi_learner *l, const ftmpi_batch *batch, ftmpi_gradient_fn gradient,
 				     void *context, double *sums)
 {
@@ -249,9 +286,12 @@ ftmpi_status ftmpi_learner_gradients(ftmpi_learner *l, const ftmpi_batch *batch,
 	ftmpi_watch_step(l->comm, l->step);
 	(void)ftmpi_watch_begin(l->comm, l->times.n_steps == 0 ? FTMPI_PHASE_FIRST_STEP : FTMPI_PHASE_STEP, NULL);
 	(void)ftmpi_failpoint_hit(FTMPI_FP_STEP_BEGIN);
+	corrupt_on_purpose(l, FTMPI_FP_STEP_PARAMS);
 	status = run_own_workers(l, batch, gradient, context);
 	ftmpi__lap(&clock_s, &l->times.compute_s);
 	FTMPI_TRY(add_scalars(l, status, sums));
+	if (l->compare_steps > 0 && l->step % l->compare_steps == 0)
+		FTMPI_TRY(ftmpi_learner_compare(l));
 	ftmpi__lap(&clock_s, &l->times.exchange_s);
 done:
 	return status;
@@ -352,10 +392,14 @@ static ftmpi_status before_save(void *context)
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_learner *l = context;
 
+	corrupt_on_purpose(l, FTMPI_FP_SAVE_PARAMS);
+	FTMPI_TRY(ftmpi_learner_compare(l));
 	FTMPI_TRY(ftmpi_agree(l->comm, check_finite(l)));
 	l->u_product = ftmpi_optimizer_u_product(&l->optimizer, l->step);
-	for (int i = 0; i < ftmpi_optimizer_n_slots(&l->optimizer); i++)
+	for (int i = 0; i < ftmpi_optimizer_n_slots(&l->optimizer); i++) {
 		FTMPI_TRY(ftmpi_exchange_gather(l->exchange, l->slots[i]));
+		FTMPI_TRY(ftmpi_comm_compare_copies(l->comm, hash_arena(l, l->slots[i]), "the optimizer's slots"));
+	}
 done:
 	return status;
 }

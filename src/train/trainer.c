@@ -10,7 +10,7 @@
 
 void ftmpi_trainer_options_init(ftmpi_trainer_options *options)
 {
-	*options = (ftmpi_trainer_options){.n_workers = 1, .seed = 1};
+	*options = (ftmpi_trainer_options){.n_workers = 1, .seed = 1, .compare_steps = 200};
 }
 
 /* "loss" and the metrics, then the same with "val_", each half in the order of the alphabet, as Keras prints them. */
@@ -55,7 +55,8 @@ ftmpi_status ftmpi_trainer_create(const ftmpi_comm *comm, const ftmpi_model *mod
 	const ftmpi_learner_options learner_options = {.n_workers = options->n_workers,
 						       .seed = options->seed,
 						       .n_sums = 1 + compile->n_metrics,
-						       .n_flags = FTMPI__N_FLAGS};
+						       .n_flags = FTMPI__N_FLAGS,
+						       .compare_steps = options->compare_steps};
 
 	FTMPI_TRY(ftmpi_agree(comm, create_local(comm, model, compile, options, &t)));
 	if (t == NULL)
@@ -132,7 +133,7 @@ done:
 	return status;
 }
 
-/* The loss is checked before anything changes. */
+/* The loss is checked before anything changes. A rank with faulty memory must not pass for a training that diverges. */
 ftmpi_status ftmpi__train_step(ftmpi_trainer *t, const ftmpi_dataset *dataset, const ftmpi_batch *batch, double *sums,
 			       double *loss)
 {
@@ -143,11 +144,13 @@ ftmpi_status ftmpi__train_step(ftmpi_trainer *t, const ftmpi_dataset *dataset, c
 	t->dataset = dataset;
 	FTMPI_TRY(ftmpi_learner_gradients(l, batch, run_rows, t, sums));
 	reduced = t->options.loss_reduction == FTMPI_REDUCE_MEAN ? sums[0] / (double)batch->n_samples : sums[0];
-	if (!isfinite(reduced))
+	if (!isfinite(reduced)) {
+		FTMPI_TRY(ftmpi_learner_compare(l));
 		FTMPI_FAIL(FTMPI_ERR_DIVERGED,
 			   "model diverged with loss = %s at step %lld; checkpoints before it are good: try a smaller "
 			   "learning rate",
 			   isnan(reduced) ? "NaN" : "Inf", (long long)ftmpi_learner_step_count(l));
+	}
 	FTMPI_TRY(ftmpi_learner_reduce(l));
 	ftmpi_learner_apply(l);
 	FTMPI_TRY(ftmpi_learner_gather(l));

@@ -6,7 +6,7 @@
 #include <ftmpi/ftmpi.h>
 #include <math.h>
 
-enum { N_SAMPLES = 59, N_WORKERS = 4, N_STEPS = 40, STOP_AT = 17 };
+enum { N_SAMPLES = 59, N_WORKERS = 4, N_STEPS = 40, STOP_AT = 17, COMPARE_STEPS = 13 };
 
 /* y(t) = a · exp(−b·t) · cos(c·t + d), measured at N_SAMPLES times. */
 struct oscillation {
@@ -64,7 +64,8 @@ static void begin(struct program *p, const ftmpi_comm *comm)
 	static int32_t no_labels[N_SAMPLES];
 	const ftmpi_param param = {.layer = "oscillation", .n_dims = 1, .dims = {4}};
 	const int64_t dims[] = {1};
-	const ftmpi_learner_options options = {.n_workers = N_WORKERS, .seed = 1, .n_sums = 1, .n_flags = 2};
+	const ftmpi_learner_options options = {
+		.n_workers = N_WORKERS, .seed = 1, .n_sums = 1, .n_flags = 2, .compare_steps = COMPARE_STEPS};
 	ftmpi_batches_options how;
 	ftmpi_dataset_options data_options;
 	ftmpi_optimizer optimizer;
@@ -209,6 +210,35 @@ static void test_failing_gradient(void **state)
 	assert_true(ftmpi_digest_equal(failed, whole));
 }
 
+/* A rank whose copy differs is found in the steps that compare, and by a save. */
+static void test_compare(void **state)
+{
+	const int size = ftmpi_comm_size(world), last = size - 1;
+	const ftmpi_status expected = size > 1 ? FTMPI_ERR_REPLICA : FTMPI_OK;
+	char path[FTMPI_PATH_MAX];
+	struct program p;
+	ftmpi_batch batch;
+	double sum;
+
+	(void)state;
+	begin(&p, world);
+	assert_ok(ftmpi_learner_compare(p.learner));
+	loop(&p, COMPARE_STEPS);
+	batch = ftmpi_batches_next(p.batches);
+	if (ftmpi_comm_rank(world) == last)
+		ftmpi_learner_set_learning_rate(p.learner, 0.25F);
+	assert_int_equal(ftmpi_learner_gradients(p.learner, &batch, fit_gradient, &p.data, &sum), expected);
+	assert_int_equal(ftmpi_checkpoint_write(p.checkpoint, "odd", path), expected);
+	assert_int_equal(ftmpi_learner_compare(p.learner), expected);
+	ftmpi_learner_set_learning_rate(p.learner, 0.25F);
+	assert_ok(ftmpi_learner_compare(p.learner));
+	loop(&p, COMPARE_STEPS + 1);
+	if (ftmpi_comm_rank(world) == last)
+		ftmpi_learner_params(p.learner)[1] += 1;
+	assert_int_equal(ftmpi_learner_compare(p.learner), expected);
+	end(&p, NULL);
+}
+
 /* Every sample once an epoch, in batches of which the last is short; a place that does not fit the data is refused. */
 static void test_batches(void **state)
 {
@@ -262,6 +292,7 @@ static void test_refusals(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_own_model),        cmocka_unit_test(test_same_bits), cmocka_unit_test(test_flags),
-	cmocka_unit_test(test_failing_gradient), cmocka_unit_test(test_batches),   cmocka_unit_test(test_refusals),
+	cmocka_unit_test(test_failing_gradient), cmocka_unit_test(test_compare),   cmocka_unit_test(test_batches),
+	cmocka_unit_test(test_refusals),
 };
 FTMPI_TEST_MAIN(tests)

@@ -459,6 +459,28 @@ static void test_divergence(void **state)
 	ftmpi_trainer_destroy(&trainer);
 }
 
+/* A rank whose copy of the parameters makes the loss NaN is no training that diverges. */
+static void test_faulty_rank(void **state)
+{
+	const bool alone = ftmpi_comm_size(world) == 1;
+	ftmpi_trainer *trainer = NULL;
+	ftmpi_trainer_options options;
+	ftmpi_fit_options how = fit_options(40);
+	ftmpi_compile compile;
+
+	(void)state;
+	ftmpi_trainer_options_init(&options);
+	ftmpi_compile_init(&compile);
+	options.n_workers = N_WORKERS;
+	options.compare_steps = 0;
+	assert_ok(ftmpi_trainer_create(world, model, &compile, &options, &trainer));
+	if (ftmpi_comm_rank(world) == 0)
+		ftmpi_learner_params(ftmpi_trainer_learner(trainer))[0] = NAN;
+	assert_fails(ftmpi_trainer_fit(trainer, &how), alone ? FTMPI_ERR_DIVERGED : FTMPI_ERR_REPLICA,
+		     alone ? "diverged" : "the parameters at step 0");
+	ftmpi_trainer_destroy(&trainer);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_same_bits, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_resume, setup, teardown),
@@ -468,5 +490,6 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_failing_callback, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_divergence, setup, teardown),
+	cmocka_unit_test_setup_teardown(test_faulty_rank, setup, teardown),
 };
 FTMPI_TEST_MAIN(tests)
