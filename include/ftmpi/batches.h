@@ -48,8 +48,20 @@ FTMPI_API int64_t ftmpi_batches_per_epoch(const ftmpi_batches *batches);
 /** Go to the start of an epoch. Local. @param epoch ≥ 0. */
 FTMPI_API void ftmpi_batches_seek(ftmpi_batches *batches, int64_t epoch);
 
-/** Save and restore the place with a checkpoint, at `ftmpi/epoch`, `ftmpi/position` and `ftmpi/order_seed`. Local. Errors: as ftmpi_registry_add; at the restore ERR_DATA when
- * the place does not fit the data. */
+/**
+ * Pass over a batch from now on: it does not come any more, and an epoch of which it is the last one ends with the one before. Local, alike on all ranks.
+ * @param first its first position in the epoch. @param step when it was found out, for the record. @param ends_epoch set to whether the place stood before
+ * it and all that was left of the epoch is passed over: then the epoch has ended now. NULL: not wanted.
+ * Errors: ERR_USAGE (no such batch; the epoch would have no batch left), ERR_MEMORY.
+ */
+FTMPI_API ftmpi_status ftmpi_batches_skip(ftmpi_batches *batches, int64_t epoch, int64_t first, int64_t step,
+					  bool *ends_epoch) FTMPI_CHECK_RESULT;
+/** Whether a batch is passed over. Local. */
+FTMPI_API bool ftmpi_batches_skips(const ftmpi_batches *batches, int64_t epoch, int64_t first);
+
+/** Save and restore the place with a checkpoint, at `ftmpi/epoch`, `ftmpi/position` and `ftmpi/order_seed`, and what is passed over at
+ * `ftmpi/history/skipped`: int64, three numbers a batch, its epoch, its first position and the step. Local. Errors: as ftmpi_registry_add; at the restore
+ * ERR_DATA when the place does not fit the data. */
 FTMPI_API ftmpi_status ftmpi_batches_track(ftmpi_batches *batches, ftmpi_checkpoint *checkpoint) FTMPI_CHECK_RESULT;
 
 FTMPI_END_DECLS

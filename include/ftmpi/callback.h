@@ -13,6 +13,9 @@
  *         batch_end                 after it
  *         test_begin, test_end      around the validation
  *       epoch_end
+ *       diverged                    the loss is not finite, or far too large: nothing has been changed by it; ftmpi_fit_diverged is true
+ *       rewound                     the fit has gone back to an earlier state, restored from a checkpoint, and goes on from there; next comes
+ *                                   settled, then epoch_begin. When nothing is left of the epoch, test_begin … epoch_end come before that
  *       settled                     after every batch, when all that follows from it is done: state and position fit together. Save here, nowhere else.
  *     train_end*                    at a normal end; not after an error, nor after a preemption
  *     detach*                       always, also after an error
@@ -38,7 +41,7 @@ typedef struct ftmpi_callback {
 	void *context;
 	const char *name; /**< for the watchdog's line; NULL: none; must outlive the fit */
 	ftmpi_callback_fn attach, restore, train_begin, epoch_begin, batch_begin, batch_end, test_begin, test_end,
-		epoch_end, diverged, settled, train_end;
+		epoch_end, diverged, rewound, settled, train_end;
 	void (*detach)(void *context);
 	void (*destroy)(
 		void *context); /**< frees the context, in ftmpi_callback_destroy; a program's own callback leaves it NULL */
@@ -107,6 +110,9 @@ FTMPI_API ftmpi_save_event ftmpi_fit_last_save(const ftmpi_fit *fit);
 
 /** The training ends because the loss was not finite: true in train_end too. */
 FTMPI_API bool ftmpi_fit_diverged(const ftmpi_fit *fit);
+
+/** In rewound, and in settled behind it: true. A callback that saves saves then, so that what is passed over stays passed over. */
+FTMPI_API bool ftmpi_fit_rewound(const ftmpi_fit *fit);
 
 /** The training is about to be stopped from outside (a signal, a deadline): in settled, true on every rank alike. Save now. */
 FTMPI_API bool ftmpi_fit_preempted(const ftmpi_fit *fit);

@@ -57,6 +57,8 @@ typedef enum ftmpi_fault_action {
 	X(SAVE_STATE_FILE, "save.state-file", FTMPI_FAULT_ERROR, "before the state file lists the new checkpoint")     \
 	X(SAVE_RETENTION, "save.retention", FTMPI_FAULT_ERROR, "listed; old checkpoints not yet deleted")              \
 	X(SAVE_END, "save.end", 0, "after a save is complete")                                                         \
+	X(ROLLBACK_BEGIN, "rollback.begin", 0, "diverged, nothing restored yet")                                       \
+	X(ROLLBACK_END, "rollback.end", 0, "gone back; what is passed over not yet saved")                             \
 	X(RESTORE_BEGIN, "restore.begin", 0, "before the restore")                                                     \
 	X(RESTORE_READ, "restore.read", FTMPI_FAULT_ERROR | FTMPI_FAULT_CORRUPT, "a checkpoint's bytes, as read")      \
 	X(RESTORE_BEFORE_BROADCAST, "restore.before-broadcast", 0, "checkpoint chosen and read, not yet sent")         \

@@ -31,6 +31,7 @@
 #include <ftmpi/reader.h>
 #include <ftmpi/registry.h>
 #include <ftmpi/rng.h>
+#include <ftmpi/rollback.h>
 #include <ftmpi/saver.h>
 #include <ftmpi/slice.h>
 #include <ftmpi/status.h>

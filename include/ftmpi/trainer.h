@@ -56,6 +56,8 @@ typedef struct ftmpi_fit_options {
 	const ftmpi_callback *const *callbacks;
 	int n_callbacks;
 	ftmpi_preemption *preemption; /**< ends the fit early; NULL: none */
+	double spike_factor; /**< a loss above so many times the mean of those before counts as diverged; 0: none does; the mean is taken
+			      * over the last 50 steps or so, and counts from the 20th on */
 } ftmpi_fit_options;
 
 /** 32 samples, shuffled, 1 epoch, steps_per_execution 1. Local. */

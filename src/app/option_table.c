@@ -89,6 +89,16 @@ static const struct row rows[] = {
 	{"Checkpoints", "on-save-error", CHOICE, FIELD(on_save_error), "continue", 0, 0, 0, "continue|stop", 0,
 	 APP_TRAIN, "continue|stop", "disk full or the like: go on and try again at the next save, or stop"},
 
+	{"Divergence", "on-divergence", CHOICE, FIELD(on_divergence), "stop", 0, 0, 0, "stop|rollback", 0, APP_TRAIN,
+	 "stop|rollback",
+	 "a loss that is not finite or a spike: stop, or go back to the last checkpoint and on without the batches "
+	 "that "
+	 "led there"},
+	{"Divergence", "spike-factor", REAL, FIELD(spike_factor), NULL, 1, 1e30, 1, NULL, AUTO, APP_TRAIN, "X",
+	 "a loss above X times the mean of those before is a spike; default: none is"},
+	{"Divergence", "max-rollbacks", INTEGER, FIELD(max_rollbacks), "3", 1, 30, 0, NULL, 0, APP_TRAIN, "N",
+	 "in a row before giving up; the n-th passes over 2^(n-1) batches"},
+
 	{"Logging", "progress", CHOICE, FIELD(progress), "auto", 0, 0, 0, "auto|bar|lines|log", 0, APP_TRAIN,
 	 "auto|bar|lines|log", "bar on a terminal, else lines; log: the Estimator's lines"},
 	{"Logging", "log-step-count-steps", INTEGER, FIELD(log_steps), "100", 1, BIG, 0, NULL, 0, APP_TRAIN, "N",

@@ -295,6 +295,7 @@ static ftmpi_status finish_training(struct app_options *o)
 	FTMPI_TRY(app_check_preemption(o));
 	fill(&o->save_s, 0);
 	fill(&o->keep_hours, 0);
+	fill(&o->spike_factor, 0);
 	if (o->save_steps == 0 && o->save_s == 0 && o->save_epochs == 0)
 		o->save_epochs = 1;
 	if ((o->max_steps > 0 || o->steps > 0) && !app_options_given(o, "epochs"))

@@ -38,6 +38,10 @@ struct app_options {
 	int64_t save_steps, save_epochs, keep_max;
 	double save_s, keep_hours, lock_wait_s;
 	char on_save_error[32];
+	/* divergence */
+	char on_divergence[32];
+	double spike_factor;
+	int64_t max_rollbacks;
 	/* logging */
 	int64_t log_steps;
 	char progress[32];

@@ -282,6 +282,12 @@ static ftmpi_display_style display_style(const char *name)
 	return strcmp(name, "log") == 0 ? FTMPI_DISPLAY_LOG : ftmpi_display_style_auto();
 }
 
+static bool rolls_back(const struct app_options *o)
+{
+	return strcmp(o->on_divergence, "rollback") == 0;
+}
+
+/* Where there is to be a way back, there is one from the beginning on. */
 static ftmpi_status create_saver(const struct app_context *app, ftmpi_saver **out)
 {
 	const struct app_options *o = &app->options;
@@ -289,6 +295,7 @@ static ftmpi_status create_saver(const struct app_context *app, ftmpi_saver **ou
 		.save_steps = o->save_steps,
 		.save_epochs = o->save_epochs,
 		.save_s = o->save_s,
+		.at_begin = rolls_back(o) && !app->found,
 		.log = strcmp(o->progress, "log") == 0,
 		.on_error = strcmp(o->on_save_error, "stop") == 0 ? FTMPI_SAVE_ERROR_STOP : FTMPI_SAVE_ERROR_CONTINUE};
 
@@ -309,12 +316,14 @@ static ftmpi_status fit(struct app_context *app, const ftmpi_comm *comm, struct 
 				    .train_end = take_digest};
 	ftmpi_display *display = NULL;
 	ftmpi_saver *saver = NULL;
+	ftmpi_rollback *rollback = NULL;
 	ftmpi_preemption *preemption = NULL;
-	const ftmpi_callback *callbacks[3] = {&own};
+	const ftmpi_callback *callbacks[4] = {&own};
 	ftmpi_fit_options options;
 
 	status = ftmpi_display_create(display_style(o->progress), o->log_steps, &display);
 	status = status == FTMPI_OK ? create_saver(app, &saver) : status;
+	status = status == FTMPI_OK ? ftmpi_rollback_create(saver, o->max_rollbacks, &rollback) : status;
 	status = status == FTMPI_OK ? app_create_preemption(o, ftmpi_comm_is_chief(comm), &preemption) : status;
 	FTMPI_TRY(ftmpi_agree(comm, status));
 	callbacks[1] = ftmpi_saver_callback(saver);
@@ -328,11 +337,15 @@ static ftmpi_status fit(struct app_context *app, const ftmpi_comm *comm, struct 
 	options.max_steps = training->max_steps;
 	options.callbacks = callbacks;
 	options.n_callbacks = 3;
+	options.spike_factor = o->spike_factor;
+	if (rolls_back(o))
+		callbacks[options.n_callbacks++] = ftmpi_rollback_callback(rollback);
 	options.preemption = preemption;
 	FTMPI_TRY(ftmpi_trainer_fit(trainer, &options));
 	print_digest(training->digest);
 done:
 	ftmpi_preemption_destroy(&preemption);
+	ftmpi_rollback_destroy(&rollback);
 	ftmpi_saver_destroy(&saver);
 	ftmpi_display_destroy(&display);
 	return status;

@@ -250,14 +250,35 @@ static ftmpi_status train_end(void *context, ftmpi_fit *fit)
 }
 
 /* Whatever is printed next begins a line of its own. */
-static void detach(void *context)
+static void leave_bar(ftmpi_display *d)
 {
-	ftmpi_display *d = context;
-
 	if (d->drawn)
 		(void)printf("\n");
 	d->drawn = false;
 	(void)fflush(stdout);
+}
+
+static void detach(void *context)
+{
+	leave_bar(context);
+}
+
+/* The warning comes next. */
+static ftmpi_status diverged(void *context, ftmpi_fit *fit)
+{
+	(void)fit;
+	leave_bar(context);
+	return FTMPI_OK;
+}
+
+/* Steps are counted from here. */
+static ftmpi_status rewound(void *context, ftmpi_fit *fit)
+{
+	ftmpi_display *d = context;
+
+	(void)fit;
+	d->log_step = -1;
+	return FTMPI_OK;
 }
 
 ftmpi_status ftmpi_display_create(ftmpi_display_style style, int64_t log_steps, ftmpi_display **out)
@@ -274,6 +295,8 @@ ftmpi_status ftmpi_display_create(ftmpi_display_style style, int64_t log_steps, 
 				       .epoch_begin = epoch_begin,
 				       .batch_end = batch_end,
 				       .epoch_end = epoch_end,
+				       .diverged = diverged,
+				       .rewound = rewound,
 				       .train_end = train_end,
 				       .detach = detach,
 				       .alike = true};

@@ -31,6 +31,8 @@ static ftmpi_status check_options(const ftmpi_trainer *t, const ftmpi_fit_option
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "a number of epochs or steps is negative");
 	if (o->epochs == 0 && o->max_steps == 0)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "neither a number of epochs nor of steps says when the training ends");
+	if (!(o->spike_factor >= 0))
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "a factor of %g for spikes of the loss: give 0 or more", o->spike_factor);
 	if (o->steps_per_execution < 1)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "%lld steps an execution: there must be at least 1",
 			   (long long)o->steps_per_execution);
@@ -182,10 +184,18 @@ done:
 	return status;
 }
 
+/* Epoch and batch as they are when the next batch is the first one of something. */
+static void begin_at_place(ftmpi_fit *f)
+{
+	f->epoch = ftmpi_batches_epoch(f->batches);
+	f->batch = ftmpi__fit_n_batches_done(f);
+	f->begins = true;
+}
+
 static ftmpi_status end_epoch(ftmpi_fit *f)
 {
 	ftmpi_status status = FTMPI_OK;
-	ftmpi_metrics metrics;
+	ftmpi_metrics metrics = {.n_samples = 0};
 
 	if (f->options->validation != NULL)
 		FTMPI_TRY(validate(f, &metrics));
@@ -195,8 +205,7 @@ static ftmpi_status end_epoch(ftmpi_fit *f)
 	FTMPI_TRY(ftmpi_agree(f->trainer->comm, append_history(f)));
 	FTMPI_TRY(CALL(f, epoch_end));
 	memset(f->sums, 0, sizeof f->sums);
-	f->epoch = ftmpi_batches_epoch(f->batches);
-	f->batch = 0;
+	begin_at_place(f);
 	(void)ftmpi_failpoint_hit(FTMPI_FP_EPOCH_END);
 done:
 	return status;
@@ -208,7 +217,31 @@ static double needed_s(const ftmpi_fit *f)
 	return 3.0 * f->step_s + 2.0 * f->last_save.save_s + 1.0;
 }
 
-static ftmpi_status step(ftmpi_fit *f, const ftmpi_batch *batch)
+enum { MEAN_LOSSES = 50, LEAST_LOSSES = 20 };
+
+/* The loss above which a step diverges. */
+static double most_loss(const ftmpi_fit *f)
+{
+	const double mean = f->loss_mean[0], n = f->loss_mean[1];
+
+	return f->options->spike_factor > 0 && n >= LEAST_LOSSES && mean > 0 ? f->options->spike_factor * mean
+									     : INFINITY;
+}
+
+static void count_step(ftmpi_fit *f, const double *sums)
+{
+	const int n = f->trainer->n_sums;
+
+	for (int i = 0; i < n; i++)
+		f->sums[i] += sums[i];
+	f->sums[n] += (double)f->current.n_samples;
+	f->sums[n + 1] += 1.0;
+	f->loss_mean[1] += 1.0;
+	f->loss_mean[0] += (f->batch_loss - f->loss_mean[0]) / fmin(f->loss_mean[1], MEAN_LOSSES);
+	f->batch = f->current.ends_epoch ? ftmpi_batches_per_epoch(f->batches) : ftmpi__fit_n_batches_done(f);
+}
+
+static ftmpi_status step(ftmpi_fit *f)
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_trainer *t = f->trainer;
@@ -217,15 +250,8 @@ static ftmpi_status step(ftmpi_fit *f, const ftmpi_batch *batch)
 
 	if (f->options->preemption != NULL && ftmpi_preemption_due(f->options->preemption, needed_s(f)))
 		ftmpi_learner_raise(t->learner, FTMPI__FLAG_STOP);
-	status = ftmpi__train_step(t, f->options->train, batch, sums, &f->batch_loss);
-	if (status == FTMPI_ERR_DIVERGED)
-		return status;
-	FTMPI_TRY(status);
-	for (int i = 0; i < t->n_sums; i++)
-		f->sums[i] += sums[i];
-	f->sums[t->n_sums] += (double)batch->n_samples;
-	f->sums[t->n_sums + 1] += 1.0;
-	f->batch++;
+	FTMPI_TRY(ftmpi__train_step(t, f->options->train, &f->current, most_loss(f), sums, &f->batch_loss));
+	count_step(f, sums);
 	f->step_s = fmax(0.9 * f->step_s, ftmpi__now_s() - begin_s);
 	(void)ftmpi_failpoint_hit(FTMPI_FP_STEP_END);
 done:
@@ -238,7 +264,24 @@ static bool begins_execution(const ftmpi_fit *f, int64_t batch)
 	return batch % f->options->steps_per_execution == 0;
 }
 
-/* The loss is not finite, the same on all ranks; nothing has been changed by it. An error, unless a callback stops the training. */
+/* A callback has restored an earlier state; what came after it is as if it had never been. The epoch may be over there, when the rest of it is passed
+ * over. */
+static ftmpi_status go_back(ftmpi_fit *f)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	f->diverged = f->stopping = false;
+	f->begins = true;
+	FTMPI_TRY(CALL(f, rewound));
+	if (f->epoch_ended)
+		FTMPI_TRY(end_epoch(f));
+	FTMPI_TRY(CALL(f, settled));
+	f->rewound = false;
+done:
+	return status;
+}
+
+/* The same on all ranks. An error, unless a callback stops the training or goes back. */
 static ftmpi_status handle_divergence(ftmpi_fit *f)
 {
 	ftmpi_status status = FTMPI_OK;
@@ -247,31 +290,32 @@ static ftmpi_status handle_divergence(ftmpi_fit *f)
 	(void)snprintf(message, sizeof message, "%s", ftmpi_error_message());
 	f->diverged = true;
 	FTMPI_TRY(CALL(f, diverged));
-	if (!f->stopping)
+	if (f->rewound)
+		FTMPI_TRY(go_back(f));
+	else if (!f->stopping)
 		FTMPI_FAIL(FTMPI_ERR_DIVERGED, "%s", message);
 done:
 	return status;
 }
 
-/* A step and all that follows from it. */
-static ftmpi_status advance(ftmpi_fit *f, bool first)
+/* A step and all that follows from it. What is not finite at the end would be found at the last save, when there is no way back any more. */
+static ftmpi_status advance(ftmpi_fit *f)
 {
 	ftmpi_status status = FTMPI_OK;
-	ftmpi_batch batch;
 
-	if (first || begins_execution(f, f->batch))
+	if (f->begins || begins_execution(f, f->batch))
 		FTMPI_TRY(CALL(f, batch_begin));
-	batch = ftmpi_batches_next(f->batches);
-	status = step(f, &batch);
-	if (status == FTMPI_ERR_DIVERGED)
-		return handle_divergence(f);
-	FTMPI_TRY(status);
-	f->epoch_ended = batch.ends_epoch;
-	if (batch.ends_epoch || begins_execution(f, f->batch) || is_finished(f) || ftmpi_fit_preempted(f)) {
+	f->begins = false;
+	f->current = ftmpi_batches_next(f->batches);
+	FTMPI_TRY(step(f));
+	f->epoch_ended = f->current.ends_epoch;
+	if (is_finished(f))
+		FTMPI_TRY(ftmpi__learner_check_finite(f->trainer->learner));
+	if (f->epoch_ended || begins_execution(f, f->batch) || is_finished(f) || ftmpi_fit_preempted(f)) {
 		log_epoch_means(f);
 		FTMPI_TRY(CALL(f, batch_end));
 	}
-	if (batch.ends_epoch)
+	if (f->epoch_ended)
 		FTMPI_TRY(end_epoch(f));
 	FTMPI_TRY(CALL(f, settled));
 done:
@@ -296,13 +340,12 @@ done:
 static ftmpi_status run(ftmpi_fit *f)
 {
 	ftmpi_status status = FTMPI_OK;
-	bool first = true;
 
 	while (!is_finished(f)) {
-		if (first || f->batch == 0)
+		if (f->begins)
 			FTMPI_TRY(CALL(f, epoch_begin));
-		FTMPI_TRY(advance(f, first));
-		first = false;
+		status = advance(f);
+		FTMPI_TRY(status == FTMPI_ERR_DIVERGED ? handle_divergence(f) : status);
 		if (ftmpi_fit_preempted(f) && !is_finished(f))
 			FTMPI_TRY(stop_preempted(f));
 	}
@@ -318,8 +361,7 @@ ftmpi_status ftmpi_trainer_fit(ftmpi_trainer *t, const ftmpi_fit_options *option
 	FTMPI_TRY(ftmpi_agree(t->comm, begin_local(&f)));
 	FTMPI_TRY(CALL(&f, attach));
 	FTMPI_TRY(CALL(&f, restore));
-	f.epoch = ftmpi_batches_epoch(f.batches);
-	f.batch = (ftmpi_batches_position(f.batches) + options->batch_size - 1) / options->batch_size;
+	begin_at_place(&f);
 	FTMPI_TRY(CALL(&f, train_begin));
 	FTMPI_TRY(run(&f));
 	FTMPI_TRY(CALL(&f, train_end));
@@ -419,6 +461,11 @@ ftmpi_save_event ftmpi_fit_last_save(const ftmpi_fit *f)
 bool ftmpi_fit_diverged(const ftmpi_fit *f)
 {
 	return f->diverged;
+}
+
+bool ftmpi_fit_rewound(const ftmpi_fit *f)
+{
+	return f->rewound;
 }
 
 bool ftmpi_fit_preempted(const ftmpi_fit *f)

@@ -42,8 +42,10 @@ static ftmpi_status after_restore(void *context)
 
 	if (ftmpi_failpoint_hit(FTMPI_FP_RESTORE_METRICS) == FTMPI_FAULT_SKIP)
 		memset(f->sums, 0, sizeof f->sums);
-	f->n_relaunches++;
-	f->resumed = true;
+	if (!f->rewinding) {
+		f->n_relaunches++;
+		f->resumed = true;
+	}
 	return renew_records(f->trainer);
 }
 
@@ -66,11 +68,12 @@ ftmpi_status ftmpi__fit_track(ftmpi_fit *f)
 	ftmpi_trainer *t = f->trainer;
 	ftmpi_registry *r = ftmpi_checkpoint_registry(f->checkpoint);
 	const ftmpi_trackable trackable = {.context = f, .before_save = before_save, .after_restore = after_restore};
-	const int64_t n_sums = t->n_sums + 2;
+	const int64_t n_sums = t->n_sums + 2, two = 2;
 
 	FTMPI_TRY(ftmpi_trainer_track(t, f->checkpoint));
 	FTMPI_TRY(ftmpi_batches_track(f->batches, f->checkpoint));
 	FTMPI_TRY(ftmpi_registry_add(r, "ftmpi/metric_sums", FTMPI_F64, 1, &n_sums, f->sums, FTMPI_STATE));
+	FTMPI_TRY(ftmpi_registry_add(r, "ftmpi/loss_mean", FTMPI_F64, 1, &two, f->loss_mean, FTMPI_STATE));
 	FTMPI_TRY(track_history(t, r));
 	FTMPI_TRY(ftmpi_registry_add_scalar(r, "ftmpi/run/wall_time_s", FTMPI_F64, &f->wall_s, FTMPI_RECORD));
 	FTMPI_TRY(ftmpi_registry_add_scalar(r, "ftmpi/run/relaunches", FTMPI_I64, &f->n_relaunches, FTMPI_RECORD));
@@ -81,4 +84,30 @@ ftmpi_status ftmpi__fit_track(ftmpi_fit *f)
 	FTMPI_TRY(ftmpi_checkpoint_add(f->checkpoint, &trackable));
 done:
 	return status;
+}
+
+int64_t ftmpi__fit_n_batches_done(const ftmpi_fit *f)
+{
+	const int64_t batch_size = f->options->batch_size;
+
+	return (ftmpi_batches_position(f->batches) + batch_size - 1) / batch_size;
+}
+
+ftmpi_status ftmpi__fit_restore(ftmpi_fit *f, ftmpi_manager *manager, const char **path)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	f->rewinding = true;
+	FTMPI_TRY(ftmpi_manager_restore_or_initialize(manager, path));
+done:
+	f->rewinding = false;
+	return status;
+}
+
+void ftmpi__fit_rewind(ftmpi_fit *f, int64_t ended_epoch)
+{
+	f->rewound = true;
+	f->epoch_ended = ended_epoch >= 0;
+	f->epoch = f->epoch_ended ? ended_epoch : ftmpi_batches_epoch(f->batches);
+	f->batch = f->epoch_ended ? ftmpi_batches_per_epoch(f->batches) : ftmpi__fit_n_batches_done(f);
 }

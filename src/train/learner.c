@@ -17,6 +17,7 @@
 
 #include "train/clock.h"
 #include "train/names.h"
+#include "train/trainer.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -370,7 +371,7 @@ void ftmpi_learner_count_data(ftmpi_learner *l, double data_s)
 }
 
 /* The own slice of the parameters is finite: a checkpoint never holds anything else. */
-static ftmpi_status check_finite(const ftmpi_learner *l)
+static ftmpi_status check_slice(const ftmpi_learner *l)
 {
 	ftmpi_status status = FTMPI_OK;
 	int64_t first, end;
@@ -387,6 +388,11 @@ done:
 	return status;
 }
 
+ftmpi_status ftmpi__learner_check_finite(const ftmpi_learner *l)
+{
+	return ftmpi_agree(l->comm, check_slice(l));
+}
+
 static ftmpi_status before_save(void *context)
 {
 	ftmpi_status status = FTMPI_OK;
@@ -394,7 +400,7 @@ static ftmpi_status before_save(void *context)
 
 	corrupt_on_purpose(l, FTMPI_FP_SAVE_PARAMS);
 	FTMPI_TRY(ftmpi_learner_compare(l));
-	FTMPI_TRY(ftmpi_agree(l->comm, check_finite(l)));
+	FTMPI_TRY(ftmpi__learner_check_finite(l));
 	l->u_product = ftmpi_optimizer_u_product(&l->optimizer, l->step);
 	for (int i = 0; i < ftmpi_optimizer_n_slots(&l->optimizer); i++) {
 		FTMPI_TRY(ftmpi_exchange_gather(l->exchange, l->slots[i]));
@@ -413,12 +419,27 @@ static void leave_out_on_purpose(ftmpi_learner *l)
 		l->seed = 0;
 }
 
+/* A restore brings back the parameters alone; an infinite update has spoilt the gaps too. */
+static void clear_gaps(ftmpi_learner *l)
+{
+	int64_t at = 0;
+
+	for (int i = 0; i < l->layout->n_params; i++) {
+		const ftmpi_param *p = &l->layout->params[i];
+
+		memset(l->params + at, 0, (size_t)(p->offset - at) * sizeof *l->params);
+		at = p->offset + p->n_elements;
+	}
+	memset(l->params + at, 0, (size_t)(l->layout->n_elements - at) * sizeof *l->params);
+}
+
 static ftmpi_status after_restore(void *context)
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_learner *l = context;
 	const int64_t saved_workers = l->saved_workers;
 
+	clear_gaps(l);
 	leave_out_on_purpose(l);
 	l->saved_workers = l->n_workers;
 	if (saved_workers != l->n_workers)

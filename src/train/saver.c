@@ -3,7 +3,7 @@
  *
  * A save is decided where all ranks decide alike: by step, by epoch, by preemption; the chief's clock is heard through a flag that rides along with a
  * step. `saved_at_s` is saved too, so the phase of the clock goes on over relaunches. */
-#include <ftmpi/saver.h>
+#include "train/saver.h"
 
 #include "train/clock.h"
 
@@ -82,7 +82,7 @@ static void log_listeners(const ftmpi_saver *s, const char *when, int64_t step)
 			  (long long)step);
 }
 
-/* @param last nothing is saved after this one. */
+/* @param last nothing is saved after this one, or nothing must happen without it. */
 static ftmpi_status save(ftmpi_saver *s, ftmpi_fit *fit, bool last)
 {
 	ftmpi_status status = FTMPI_OK;
@@ -141,12 +141,13 @@ static bool wanted(const ftmpi_saver *s, ftmpi_fit *fit)
 	       (o->save_epochs > 0 && p.epoch_ended && p.epoch % o->save_epochs == 0);
 }
 
+/* After going back there is no going on without a save: it says which batches are passed over. */
 static ftmpi_status settled(void *context, ftmpi_fit *fit)
 {
 	ftmpi_saver *s = context;
-	const bool preempted = ftmpi_fit_preempted(fit);
+	const bool needed = ftmpi_fit_preempted(fit) || ftmpi_fit_rewound(fit);
 
-	return wanted(s, fit) || preempted ? save(s, fit, preempted) : FTMPI_OK;
+	return wanted(s, fit) || needed ? save(s, fit, needed) : FTMPI_OK;
 }
 
 static ftmpi_status train_end(void *context, ftmpi_fit *fit)
@@ -202,4 +203,9 @@ void ftmpi_saver_destroy(ftmpi_saver **saver)
 const ftmpi_callback *ftmpi_saver_callback(const ftmpi_saver *s)
 {
 	return &s->callback;
+}
+
+ftmpi_manager *ftmpi__saver_manager(ftmpi_saver *s)
+{
+	return s->manager;
 }

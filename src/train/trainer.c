@@ -133,9 +133,31 @@ done:
 	return status;
 }
 
-/* The loss is checked before anything changes. A rank with faulty memory must not pass for a training that diverges. */
-ftmpi_status ftmpi__train_step(ftmpi_trainer *t, const ftmpi_dataset *dataset, const ftmpi_batch *batch, double *sums,
-			       double *loss)
+/* A rank with faulty memory must not pass for a training that diverges. */
+static ftmpi_status check_loss(const ftmpi_learner *l, double loss, double most)
+{
+	ftmpi_status status = FTMPI_OK;
+	const long long step = (long long)ftmpi_learner_step_count(l);
+
+	if (isfinite(loss) && loss <= most)
+		goto done;
+	FTMPI_TRY(ftmpi_learner_compare(l));
+	if (isfinite(loss))
+		FTMPI_FAIL(FTMPI_ERR_DIVERGED,
+			   "model diverged with loss = %.6g at step %lld, above %.6g; checkpoints before it are good: "
+			   "try a smaller learning rate, or a larger factor",
+			   loss, step, most);
+	FTMPI_FAIL(FTMPI_ERR_DIVERGED,
+		   "model diverged with loss = %s at step %lld; checkpoints before it are good: try a smaller "
+		   "learning rate",
+		   isnan(loss) ? "NaN" : "Inf", step);
+done:
+	return status;
+}
+
+/* The loss is checked before anything changes. */
+ftmpi_status ftmpi__train_step(ftmpi_trainer *t, const ftmpi_dataset *dataset, const ftmpi_batch *batch, double most,
+			       double *sums, double *loss)
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_learner *l = t->learner;
@@ -144,13 +166,7 @@ ftmpi_status ftmpi__train_step(ftmpi_trainer *t, const ftmpi_dataset *dataset, c
 	t->dataset = dataset;
 	FTMPI_TRY(ftmpi_learner_gradients(l, batch, run_rows, t, sums));
 	reduced = t->options.loss_reduction == FTMPI_REDUCE_MEAN ? sums[0] / (double)batch->n_samples : sums[0];
-	if (!isfinite(reduced)) {
-		FTMPI_TRY(ftmpi_learner_compare(l));
-		FTMPI_FAIL(FTMPI_ERR_DIVERGED,
-			   "model diverged with loss = %s at step %lld; checkpoints before it are good: try a smaller "
-			   "learning rate",
-			   isnan(reduced) ? "NaN" : "Inf", (long long)ftmpi_learner_step_count(l));
-	}
+	FTMPI_TRY(check_loss(l, reduced, most));
 	FTMPI_TRY(ftmpi_learner_reduce(l));
 	ftmpi_learner_apply(l);
 	FTMPI_TRY(ftmpi_learner_gather(l));
@@ -166,7 +182,7 @@ ftmpi_status ftmpi_trainer_train_on_batch(ftmpi_trainer *t, const ftmpi_dataset 
 	double sums[FTMPI__MAX_ROW_SUMS], loss;
 
 	FTMPI_TRY(ftmpi_agree(t->comm, ftmpi__rows_check(t->model, &t->compile, dataset)));
-	FTMPI_TRY(ftmpi__train_step(t, dataset, batch, sums, &loss));
+	FTMPI_TRY(ftmpi__train_step(t, dataset, batch, INFINITY, sums, &loss));
 	if (out == NULL)
 		goto done;
 	*out = (ftmpi_metrics){.loss = loss, .n_samples = batch->n_samples};

@@ -5,6 +5,7 @@
 
 #include "train/rows.h"
 
+#include <ftmpi/manager.h>
 #include <ftmpi/trainer.h>
 
 enum {
@@ -37,9 +38,13 @@ struct ftmpi_trainer {
 	int n_records;
 };
 
-/** One training step. Collective. @param sums [n_sums] of the batch. @param loss of the batch, after the options' reduction. */
+/** One training step. Collective. @param most loss above which it diverges. @param sums [n_sums] of the batch. @param loss of the batch, after the
+ * options' reduction. */
 ftmpi_status ftmpi__train_step(ftmpi_trainer *trainer, const ftmpi_dataset *dataset, const ftmpi_batch *batch,
-			       double *sums, double *loss) FTMPI_CHECK_RESULT;
+			       double most, double *sums, double *loss) FTMPI_CHECK_RESULT;
+
+/** The parameters are finite. Collective. Errors (agreed): ERR_DIVERGED. */
+ftmpi_status ftmpi__learner_check_finite(const ftmpi_learner *learner) FTMPI_CHECK_RESULT;
 
 struct ftmpi_fit {
 	ftmpi_trainer *trainer;
@@ -48,17 +53,32 @@ struct ftmpi_fit {
 	ftmpi_checkpoint *checkpoint;
 
 	double sums[FTMPI__MAX_EPOCH_SUMS]; /* of the epoch so far; saved */
+	double loss_mean[2];                /* of the last batches' losses, and how many they were; saved */
 	double wall_s;                      /* of all launches up to the last save; saved */
 	int64_t n_relaunches;               /* saved */
 	double started_s;                   /* monotonic clock: when wall_s was last brought up to date */
 
+	ftmpi_batch current;  /* that of the last step */
 	int64_t epoch, batch; /* as callbacks see them */
 	double batch_loss;
 	ftmpi_logs logs;
 	bool resumed, stopping, epoch_ended, diverged;
+	bool begins;             /* the next batch is the first one since the beginning, or since the fit went back */
+	bool rewinding, rewound; /* a callback restores an earlier state; it has done so */
 	ftmpi_save_event last_save;
 	double step_s; /* how long a step takes, the longest of the last ones */
 };
+
+/** Batches of the current epoch that lie before the place. */
+int64_t ftmpi__fit_n_batches_done(const ftmpi_fit *fit);
+
+/** Go back: restore the newest checkpoint of a manager, in the middle of the fit. Collective. @param path set to it; NULL: there is none. Errors (agreed):
+ * as ftmpi_manager_restore_or_initialize. */
+ftmpi_status ftmpi__fit_restore(ftmpi_fit *fit, ftmpi_manager *manager, const char **path) FTMPI_CHECK_RESULT;
+
+/** For a callback that did so in `diverged`: the fit is to go on from there. @param ended_epoch the epoch that is over, because what was left of it is passed
+ * over; −1: none. Local, alike on all ranks. */
+void ftmpi__fit_rewind(ftmpi_fit *fit, int64_t ended_epoch);
 
 /** What a fit saves beside the learner: its place, sums, history, facts about the run, the callbacks' state. Local. */
 ftmpi_status ftmpi__fit_track(ftmpi_fit *fit) FTMPI_CHECK_RESULT;

@@ -27,7 +27,7 @@ declare -A headers=(
 	[ckpt]="checkpoint manager reader registry store"
 	[events]="events"
 	[keras]="keras"
-	[train]="batches callback callbacks display estimator evaluator learner preemption saver trainer"
+	[train]="batches callback callbacks display estimator evaluator learner preemption rollback saver trainer"
 	[app]="ftmpi"
 )
 libraries='^((mpi|hdf5.*|H5.*|cblas.*|openblas_config|xxhash|zlib|isa-l|jansson|zip)\.h|(Random123|protobuf-c)/.*)$'

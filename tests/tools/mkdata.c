@@ -20,6 +20,7 @@ static const char usage[] = "usage: mkdata idx DIR | hdf5 FILE.h5  [option…]\n
 			    "  --shape HxW    shape of a sample (8x8)\n"
 			    "  --seed S       another seed, another problem (1)\n"
 			    "  --dtype TYPE   u8, i16, i32, f32 or f64 (u8)\n"
+			    "  --outlier S=X  every input of training sample S is X\n"
 			    "  --gzip         IDX: gzipped files; HDF5: chunks of 64 samples, deflated\n";
 
 struct problem {
@@ -28,6 +29,8 @@ struct problem {
 	uint64_t seed;
 	data_type type;
 	bool gzip;
+	int64_t outlier; /* a training sample; -1: none */
+	double outlier_value;
 };
 
 /* Streams of random numbers: (purpose, prototype | label | noise, class | split). */
@@ -69,7 +72,8 @@ static ftmpi_status make_split(const struct problem *p, int split, double **x, d
 	for (int64_t s = 0; s < p->n[split]; s++) {
 		(*y)[s] = (double)label_of(p, split, s);
 		for (int64_t f = 0; f < n_features; f++)
-			(*x)[s * n_features + f] = quantised(p, split, s, f) * scale;
+			(*x)[s * n_features + f] =
+				split == 0 && s == p->outlier ? p->outlier_value : quantised(p, split, s, f) * scale;
 	}
 done:
 	return status;
@@ -166,6 +170,22 @@ done:
 	return status;
 }
 
+static ftmpi_status parse_outlier(const char *text, struct problem *p)
+{
+	ftmpi_status status = FTMPI_OK;
+	const char *value = strchr(text, '=');
+	char *stop;
+
+	if (value == NULL)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "--outlier: '%s' is not SAMPLE=VALUE", text);
+	FTMPI_TRY(parse_number("outlier", text, 0, 1000000, '=', &p->outlier));
+	p->outlier_value = strtod(value + 1, &stop);
+	if (stop == value + 1 || *stop != '\0')
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "--outlier: '%s' is not a number", value + 1);
+done:
+	return status;
+}
+
 static ftmpi_status parse_type(const char *text, data_type *out)
 {
 	ftmpi_status status = FTMPI_OK;
@@ -182,11 +202,15 @@ done:
 
 static ftmpi_status parse_options(int argc, char **argv, struct problem *p)
 {
-	static const struct option options[] = {
-		{"train", required_argument, NULL, 'n'},   {"test", required_argument, NULL, 't'},
-		{"classes", required_argument, NULL, 'c'}, {"shape", required_argument, NULL, 's'},
-		{"seed", required_argument, NULL, 'r'},    {"dtype", required_argument, NULL, 'd'},
-		{"gzip", no_argument, NULL, 'z'},          {NULL, 0, NULL, 0}};
+	static const struct option options[] = {{"train", required_argument, NULL, 'n'},
+						{"test", required_argument, NULL, 't'},
+						{"classes", required_argument, NULL, 'c'},
+						{"shape", required_argument, NULL, 's'},
+						{"seed", required_argument, NULL, 'r'},
+						{"dtype", required_argument, NULL, 'd'},
+						{"outlier", required_argument, NULL, 'o'},
+						{"gzip", no_argument, NULL, 'z'},
+						{NULL, 0, NULL, 0}};
 	ftmpi_status status = FTMPI_OK;
 	int64_t seed = (int64_t)p->seed;
 	int c;
@@ -202,6 +226,8 @@ static ftmpi_status parse_options(int argc, char **argv, struct problem *p)
 			FTMPI_TRY(parse_number("seed", optarg, 0, INT64_MAX, '\0', &seed));
 		else if (c == 's')
 			FTMPI_TRY(parse_shape(optarg, p));
+		else if (c == 'o')
+			FTMPI_TRY(parse_outlier(optarg, p));
 		else if (c == 'd')
 			FTMPI_TRY(parse_type(optarg, &p->type));
 		else if (c == 'z')
@@ -219,7 +245,8 @@ done:
 int main(int argc, char **argv)
 {
 	ftmpi_status status = FTMPI_OK;
-	struct problem p = {.n = {512, 128}, .n_classes = 10, .height = 8, .width = 8, .seed = 1, .type = DATA_U8};
+	struct problem p = {
+		.n = {512, 128}, .n_classes = 10, .height = 8, .width = 8, .seed = 1, .type = DATA_U8, .outlier = -1};
 
 	FTMPI_TRY(parse_options(argc, argv, &p));
 	FTMPI_TRY(write_problem(&p, strcmp(argv[optind], "hdf5") == 0, argv[optind + 1]));

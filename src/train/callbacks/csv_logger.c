@@ -47,13 +47,14 @@ done:
 	return status;
 }
 
-static ftmpi_status begin_on_chief(struct csv_logger *c, const ftmpi_progress *p)
+/* @param goes_on after the rows of the epochs before. */
+static ftmpi_status begin_on_chief(struct csv_logger *c, bool goes_on, int64_t epoch)
 {
 	ftmpi_status status = FTMPI_OK;
 
-	if (p->resumed)
-		FTMPI_TRY(drop_rows(c, p->epoch));
-	c->file = fopen(c->filename, p->resumed ? "ae" : "we");
+	if (goes_on)
+		FTMPI_TRY(drop_rows(c, epoch));
+	c->file = fopen(c->filename, goes_on ? "ae" : "we");
 	if (c->file == NULL)
 		FTMPI_FAIL(ftmpi__io_status(errno), "cannot open '%s': %s", c->filename, strerror(errno));
 done:
@@ -64,7 +65,23 @@ static ftmpi_status train_begin(void *context, ftmpi_fit *fit)
 {
 	const ftmpi_progress p = ftmpi_fit_progress(fit);
 
-	return ftmpi_comm_is_chief(ftmpi_fit_comm(fit)) ? begin_on_chief(context, &p) : FTMPI_OK;
+	return ftmpi_comm_is_chief(ftmpi_fit_comm(fit)) ? begin_on_chief(context, p.resumed, p.epoch) : FTMPI_OK;
+}
+
+static void detach(void *context)
+{
+	struct csv_logger *c = context;
+
+	if (c->file != NULL)
+		(void)fclose(c->file);
+	c->file = NULL;
+}
+
+static ftmpi_status rewound(void *context, ftmpi_fit *fit)
+{
+	detach(context);
+	return ftmpi_comm_is_chief(ftmpi_fit_comm(fit)) ? begin_on_chief(context, true, ftmpi_fit_progress(fit).epoch)
+							: FTMPI_OK;
 }
 
 static void write_row(const struct csv_logger *c, const ftmpi_logs *logs, int64_t epoch)
@@ -97,15 +114,6 @@ done:
 	return status;
 }
 
-static void detach(void *context)
-{
-	struct csv_logger *c = context;
-
-	if (c->file != NULL)
-		(void)fclose(c->file);
-	c->file = NULL;
-}
-
 ftmpi_status ftmpi_csv_logger_create(const char *filename, char separator, ftmpi_callback **out)
 {
 	ftmpi_status status = FTMPI_OK;
@@ -115,8 +123,10 @@ ftmpi_status ftmpi_csv_logger_create(const char *filename, char separator, ftmpi
 	c->separator = separator == '\0' ? ',' : separator;
 	FTMPI_TRY(ftmpi__copy_text(c->filename, sizeof c->filename, filename, "the CSV logger's file name"));
 	FTMPI_TRY(ftmpi__callback_create(&(ftmpi_callback){.context = c,
+							   .name = "csv_logger",
 							   .train_begin = train_begin,
 							   .epoch_end = epoch_end,
+							   .rewound = rewound,
 							   .detach = detach,
 							   .destroy = ftmpi_free},
 					 out));

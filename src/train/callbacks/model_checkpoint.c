@@ -116,11 +116,13 @@ static ftmpi_status epoch_end(void *context, ftmpi_fit *fit)
 	return m->options.save_freq == 0 ? decide(m, fit) : FTMPI_OK;
 }
 
+/* Also when the fit has gone back. */
 static ftmpi_status train_begin(void *context, ftmpi_fit *fit)
 {
 	struct model_checkpoint *m = context;
 
 	m->last_step = ftmpi_fit_progress(fit).step;
+	m->due = false;
 	return FTMPI_OK;
 }
 
@@ -175,10 +177,12 @@ ftmpi_status ftmpi_model_checkpoint_create(const char *filepath, const ftmpi_mod
 	FTMPI_TRY(set_path(m, filepath));
 	FTMPI_TRY(ftmpi__monitor_init(&m->monitor, options->monitor, options->mode, 0));
 	FTMPI_TRY(ftmpi__callback_create(&(ftmpi_callback){.context = m,
+							   .name = "model_checkpoint",
 							   .attach = attach,
 							   .train_begin = train_begin,
 							   .batch_end = batch_end,
 							   .epoch_end = epoch_end,
+							   .rewound = train_begin,
 							   .settled = settled,
 							   .destroy = ftmpi_free,
 							   .alike = true},

@@ -39,6 +39,18 @@ static ftmpi_status train_begin(void *context, ftmpi_fit *fit)
 	return ftmpi_comm_is_chief(ftmpi_fit_comm(fit)) ? begin_on_chief(context, &p) : FTMPI_OK;
 }
 
+/* What was said of the steps that are taken back is dropped, as at a relaunch. */
+static ftmpi_status rewound(void *context, ftmpi_fit *fit)
+{
+	struct tensorboard *t = context;
+	const ftmpi_progress p = ftmpi_fit_progress(fit);
+
+	if (t->events == NULL)
+		return FTMPI_OK;
+	ftmpi_events_close(&t->events);
+	return begin_on_chief(t, &p);
+}
+
 static ftmpi_status add_rate(struct tensorboard *t, int64_t step)
 {
 	const double now_s = ftmpi__now_s(), s = now_s - t->last_s;
@@ -127,9 +139,11 @@ ftmpi_status ftmpi_tensorboard_create(const char *log_dir, int64_t update_freq, 
 	t->update_freq = update_freq;
 	FTMPI_TRY(ftmpi__copy_text(t->log_dir, sizeof t->log_dir, log_dir, "TensorBoard's folder"));
 	FTMPI_TRY(ftmpi__callback_create(&(ftmpi_callback){.context = t,
+							   .name = "tensorboard",
 							   .train_begin = train_begin,
 							   .batch_end = batch_end,
 							   .epoch_end = epoch_end,
+							   .rewound = rewound,
 							   .settled = settled,
 							   .detach = detach,
 							   .destroy = ftmpi_free},
