@@ -43,9 +43,6 @@ struct ftmpi_trainer {
 ftmpi_status ftmpi__train_step(ftmpi_trainer *trainer, const ftmpi_dataset *dataset, const ftmpi_batch *batch,
 			       double most, double *sums, double *loss) FTMPI_CHECK_RESULT;
 
-/** The parameters are finite. Collective. Errors (agreed): ERR_DIVERGED. */
-ftmpi_status ftmpi__learner_check_finite(const ftmpi_learner *learner) FTMPI_CHECK_RESULT;
-
 struct ftmpi_fit {
 	ftmpi_trainer *trainer;
 	const ftmpi_fit_options *options;
