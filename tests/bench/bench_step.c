@@ -4,46 +4,14 @@
  * Time per step of the guide's model B (784 → 512 relu, dropout 0.2 → 10, Adam) on synthetic data in memory, split into data, compute, exchange and
  * optimizer, beside the bare sgemm calls of the same shapes on one core. All of a row is measured in the same run, in ROUNDS alternating rounds; medians
  * over the rounds, with the least and the greatest. */
+#include "bench/model_b.h"
+
 #include <cblas.h>
-#include <ftmpi/ftmpi.h>
-
 #include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
-enum { ROUNDS = 7, N_SAMPLES = 20000, N_INPUTS = 784, N_HIDDEN = 512, N_CLASSES = 10 };
+enum { ROUNDS = 7 };
 
 enum { DATA, COMPUTE, EXCHANGE, OPTIMIZER, STEP, SGEMM, N_COLUMNS };
-
-static double now_s(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static ftmpi_status make_data(float **x, int32_t **y, ftmpi_dataset **out)
-{
-	ftmpi_status status = FTMPI_OK;
-	const int64_t dims[] = {28, 28};
-	ftmpi_dataset_options options;
-
-	ftmpi_dataset_options_init(&options);
-	FTMPI_TRY(FTMPI_ALLOC((int64_t)N_SAMPLES * N_INPUTS, x));
-	FTMPI_TRY(FTMPI_ALLOC(N_SAMPLES, y));
-	for (int64_t i = 0; i < N_SAMPLES; i++) {
-		uint32_t words[4];
-
-		ftmpi_rng_block(ftmpi_rng_stream(1, FTMPI_RNG_USER, 0, 0), (uint64_t)i, 0, words);
-		(*y)[i] = (int32_t)(words[0] % N_CLASSES);
-		for (int64_t k = 0; k < N_INPUTS; k++)
-			(*x)[i * N_INPUTS + k] = (float)((i * 31 + k * 7 + (int64_t)(*y)[i] * 13) % 256) / 255.0F;
-	}
-	FTMPI_TRY(ftmpi_dataset_from_memory(*x, *y, N_SAMPLES, 2, dims, &options, out));
-done:
-	return status;
-}
 
 /* The six products of one step's rows on this rank, nothing else; seconds a step. */
 static double time_sgemm(int rows, int steps, float *a, float *b, float *c)
@@ -63,13 +31,6 @@ static double time_sgemm(int rows, int steps, float *a, float *b, float *c)
 			    N_HIDDEN, 0, c, N_HIDDEN);
 	}
 	return (now_s() - begin_s) / steps;
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
 }
 
 static void print_columns(double columns[N_COLUMNS][ROUNDS])
@@ -138,12 +99,8 @@ done:
 int main(int argc, char **argv)
 {
 	ftmpi_status status = FTMPI_OK;
-	const int64_t batch = argc > 1 ? strtoll(argv[1], NULL, 10) : 256, dims[] = {28, 28};
+	const int64_t batch = argc > 1 ? strtoll(argv[1], NULL, 10) : 256;
 	const int steps = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 200;
-	const ftmpi_layer_spec specs[] = {{.kind = FTMPI_FLATTEN},
-					  {.kind = FTMPI_DENSE, .units = N_HIDDEN, .activation = FTMPI_RELU},
-					  {.kind = FTMPI_DROPOUT, .rate = 0.2},
-					  {.kind = FTMPI_DENSE, .units = N_CLASSES}};
 	double columns[N_COLUMNS][ROUNDS] = {{0}};
 	ftmpi_comm *comm = NULL;
 	ftmpi_model *model = NULL;
@@ -154,7 +111,7 @@ int main(int argc, char **argv)
 	FTMPI_TRY(ftmpi_init(&argc, &argv));
 	FTMPI_TRY(ftmpi_comm_create(&comm));
 	FTMPI_TRY(make_data(&x, &y, &data));
-	FTMPI_TRY(ftmpi_model_create(dims, 2, specs, 4, &model));
+	FTMPI_TRY(make_model(&model));
 	FTMPI_TRY(run_rounds(comm, model, data, batch, steps, columns));
 	if (ftmpi_comm_is_chief(comm)) {
 		(void)printf("np %d, global batch %lld, %d rounds of %d steps; rank 0, median (least to greatest)\n",

@@ -3,13 +3,11 @@
  *
  * What being watched costs a training of the guide's model B on synthetic data: the time of a fit with a watchdog over that of one without, in ROUNDS
  * alternating pairs; and one comparison of the ranks' parameters over the steps between two of them. */
-#include <ftmpi/ftmpi.h>
+#include "bench/model_b.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
-enum { ROUNDS = 41, N_SAMPLES = 4096, N_INPUTS = 784, N_HIDDEN = 512, N_CLASSES = 10, COMPARISONS = 100 };
+enum { ROUNDS = 41, COMPARISONS = 100 };
 
 enum { BARE, WATCHED, COMPARE, N_COLUMNS };
 
@@ -20,33 +18,6 @@ struct bench {
 	int64_t batch;
 	int steps;
 };
-
-static double now_s(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static ftmpi_status make_data(float **x, int32_t **y, ftmpi_dataset **out)
-{
-	ftmpi_status status = FTMPI_OK;
-	const int64_t dims[] = {28, 28};
-	ftmpi_dataset_options options;
-
-	ftmpi_dataset_options_init(&options);
-	FTMPI_TRY(FTMPI_ALLOC((int64_t)N_SAMPLES * N_INPUTS, x));
-	FTMPI_TRY(FTMPI_ALLOC(N_SAMPLES, y));
-	for (int64_t i = 0; i < N_SAMPLES; i++) {
-		(*y)[i] = (int32_t)(i % N_CLASSES);
-		for (int64_t k = 0; k < N_INPUTS; k++)
-			(*x)[i * N_INPUTS + k] = (float)((i * 31 + k * 7 + (int64_t)(*y)[i] * 13) % 256) / 255.0F;
-	}
-	FTMPI_TRY(ftmpi_dataset_from_memory(*x, *y, N_SAMPLES, 2, dims, &options, out));
-done:
-	return status;
-}
 
 /* Seconds a step of one fit. @param compare_s NULL, or set to the seconds of a comparison after it. */
 static ftmpi_status time_fit(const struct bench *b, bool watched, double *step_s, double *compare_s)
@@ -84,13 +55,6 @@ done:
 	ftmpi_trainer_destroy(&trainer);
 	ftmpi_watchdog_destroy(&watchdog);
 	return status;
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
 }
 
 /* @param part 0.5: the median. */
@@ -150,11 +114,6 @@ done:
 int main(int argc, char **argv)
 {
 	ftmpi_status status = FTMPI_OK;
-	const int64_t dims[] = {28, 28};
-	const ftmpi_layer_spec specs[] = {{.kind = FTMPI_FLATTEN},
-					  {.kind = FTMPI_DENSE, .units = N_HIDDEN, .activation = FTMPI_RELU},
-					  {.kind = FTMPI_DROPOUT, .rate = 0.2},
-					  {.kind = FTMPI_DENSE, .units = N_CLASSES}};
 	struct bench b = {.batch = argc > 1 ? strtoll(argv[1], NULL, 10) : 32,
 			  .steps = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 200};
 	double columns[N_COLUMNS][ROUNDS] = {{0}};
@@ -164,7 +123,7 @@ int main(int argc, char **argv)
 	FTMPI_TRY(ftmpi_init(&argc, &argv));
 	FTMPI_TRY(ftmpi_comm_create(&b.comm));
 	FTMPI_TRY(make_data(&x, &y, &b.data));
-	FTMPI_TRY(ftmpi_model_create(dims, 2, specs, 4, &b.model));
+	FTMPI_TRY(make_model(&b.model));
 	FTMPI_TRY(run_rounds(&b, columns));
 	if (ftmpi_comm_is_chief(b.comm))
 		print_result(&b, columns);

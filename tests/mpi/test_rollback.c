@@ -1,45 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Passing over batches, and going back when a fit diverges: the end is that of a training that never saw them, to the last bit. */
-#include "mpi/mpi_test.h"
+#include "mpi/trainer_test.h"
 
-#include <ftmpi/ftmpi.h>
-#include <math.h>
-
-enum { N_SAMPLES = 103, N_FEATURES = 12, N_CLASSES = 3, N_WORKERS = 4, BATCH = 10, N_BATCHES = 11, MAX_SKIPPED = 16 };
-
-static float inputs[N_SAMPLES * N_FEATURES];
-static int32_t labels[N_SAMPLES];
-static ftmpi_dataset *data;
-static ftmpi_model *model;
-
-static int setup(void **state)
-{
-	const int64_t dims[] = {N_FEATURES};
-	const ftmpi_layer_spec specs[] = {{.kind = FTMPI_DENSE, .units = 7, .activation = FTMPI_RELU},
-					  {.kind = FTMPI_DROPOUT, .rate = 0.25},
-					  {.kind = FTMPI_DENSE, .units = N_CLASSES}};
-	ftmpi_dataset_options options;
-
-	(void)state;
-	ftmpi_dataset_options_init(&options);
-	options.n_classes = N_CLASSES;
-	for (int i = 0; i < N_SAMPLES; i++) {
-		labels[i] = i % N_CLASSES;
-		for (int k = 0; k < N_FEATURES; k++)
-			inputs[i * N_FEATURES + k] = sinf((float)(i * 7 + k * 3)) + (float)(k % N_CLASSES == labels[i]);
-	}
-	assert_ok(ftmpi_dataset_from_memory(inputs, labels, N_SAMPLES, 1, dims, &options, &data));
-	assert_ok(ftmpi_model_create(dims, 1, specs, 3, &model));
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	ftmpi_dataset_destroy(&data);
-	ftmpi_model_destroy(&model);
-	return 0;
-}
+enum { BATCH = 10, N_BATCHES = 11, MAX_SKIPPED = 16 };
 
 static ftmpi_trainer *create(double learning_rate)
 {
