@@ -62,7 +62,11 @@ static void print_help(const struct command *command, bool named)
 	if (command->id == APP_TRAIN)
 		(void)printf("\nExit codes: 0 done, 64 usage, 65 bad or corrupt input, 66 input not found, 70 internal "
 			     "or MPI error,\n"
-			     "74 input/output error, 75 stopped after saving: relaunch to go on, 76 diverged.\n");
+			     "74 input/output error, 75 stopped after saving, or by a rank with faulty memory: "
+			     "relaunch to go "
+			     "on, 76 diverged.\nA rank that hangs ends the job by SIGKILL, which is 137 under mpirun: "
+			     "relaunch "
+			     "to go on.\n");
 }
 
 static bool has_argument(int argc, char **argv, const char *a, const char *b)

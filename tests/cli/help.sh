@@ -40,6 +40,7 @@ for command in train evaluate predict checkpoints; do
 	expect_stdout_line "^  $command  "
 done
 expect_stdout "Exit codes: 0 done"
+expect_stdout "A rank that hangs ends the job by SIGKILL"
 check_help train "usage: mpirun -np N ftmpi train [OPTIONS]" train
 check_help evaluate "usage: mpirun -np N ftmpi evaluate [OPTIONS]" evaluate
 check_help predict "usage: mpirun -np N ftmpi predict [OPTIONS]" predict

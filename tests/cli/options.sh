@@ -80,6 +80,15 @@ bad "learning" --learning-rate 1e-40
 bad "beta" --beta-1 0.99999999
 bad "epsilon" --epsilon 1e-50
 
+# Hangs, copies, divergence.
+bad "--hang-timeout: -1 is out of range" --hang-timeout -1
+bad "--hang-timeout: 'auto' is not a number" --hang-timeout auto
+bad "--check-replicas-steps: -1 is out of range" --check-replicas-steps -1
+bad "--spike-factor: 1 is out of range: it must be above 1" --spike-factor 1
+bad "--max-rollbacks: 0 is out of range" --max-rollbacks 0
+bad "--max-rollbacks: 31 is out of range" --max-rollbacks 31
+bad "--on-divergence: 'go-on' is none of stop|rollback" --on-divergence go-on
+
 # Choices, flags, texts.
 bad "--optimizer: 'SGD' is none of sgd|adam|adamw|rmsprop|adagrad|nadam|lion" --optimizer SGD
 for option in optimizer=adam\|adamw activation=relu\|sigmoid loss-reduction=mean\|sum progress=bar\|lines; do

@@ -234,6 +234,7 @@ static void test_same_as_without(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		const int64_t skipped[][2] = {{rows[i].step / N_BATCHES, rows[i].step % N_BATCHES}};
+		const double *history;
 		struct run r;
 		char name[32], fault[64];
 
@@ -248,6 +249,7 @@ static void test_same_as_without(void **state)
 		assert_int_equal(r.rewound.step, rows[i].back_to);
 		assert_string_equal(r.journal, rows[i].journal);
 		assert_int_equal(r.n_epochs, rows[i].n_epochs);
+		assert_int_equal(ftmpi_trainer_history(r.trainer, "val_loss", &history), 3);
 		expect_skipped(name, 1, skipped);
 		expect_as_without(&r, 1, skipped);
 		ftmpi_trainer_destroy(&r.trainer);
