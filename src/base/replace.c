@@ -26,8 +26,8 @@ done:
 ftmpi_status ftmpi__file_replace(const char *file, const void *data, size_t n_bytes)
 {
 	ftmpi_status status = FTMPI_OK;
-	const char *name;
-	char parent[PATH_MAX], temporary[PATH_MAX + sizeof ".tmp"];
+	const char *name = NULL;
+	char parent[PATH_MAX] = "", temporary[PATH_MAX + sizeof ".tmp"];
 	ftmpi__directory directory = {.fd = -1, .path = parent};
 
 	FTMPI_TRY(ftmpi__path_split(file, parent, sizeof parent, &name));

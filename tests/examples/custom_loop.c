@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { EPOCHS = 5, STEPS_PER_EPOCH = 5 };
+enum { EPOCHS = 5, STEPS_PER_EPOCH = 5, STEPS = EPOCHS * STEPS_PER_EPOCH, INTERRUPTED_AFTER = 3 * STEPS_PER_EPOCH };
 
 static ftmpi_status create_trainer(const ftmpi_comm *comm, const ftmpi_model *model, ftmpi_trainer **trainer)
 {
@@ -32,7 +32,7 @@ static ftmpi_status loop(ftmpi_trainer *trainer, const ftmpi_dataset *data, ftmp
 	ftmpi_metrics metrics;
 	ftmpi_reader *reader = NULL;
 
-	while (ftmpi_batches_epoch(batches) < EPOCHS * STEPS_PER_EPOCH) {
+	while (ftmpi_batches_epoch(batches) < STEPS) {
 		const int64_t step = ftmpi_batches_epoch(batches); /* a full batch is an epoch of the data */
 		const ftmpi_batch batch = ftmpi_batches_next(batches);
 
@@ -40,7 +40,7 @@ static ftmpi_status loop(ftmpi_trainer *trainer, const ftmpi_dataset *data, ftmp
 		FTMPI_TRY(ftmpi_manager_save(manager, NULL, true, &save_path));
 		ftmpi_log(FTMPI_LOG_INFO, "Checkpoint saved to %s: epoch %lld, step %lld, loss %.4f", save_path,
 			  (long long)(step / STEPS_PER_EPOCH), (long long)(step % STEPS_PER_EPOCH), metrics.loss);
-		if (interrupted && step + 1 == 3 * STEPS_PER_EPOCH)
+		if (interrupted && step + 1 == INTERRUPTED_AFTER)
 			FTMPI_FAIL(FTMPI_ERR_INTERNAL, "Interruption");
 	}
 	/* tf.train.load_checkpoint(save_path) only opens a reader: here too; what restores is restore_or_initialize. */

@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { N_SAMPLES = 500, SIDE = 28, N_CLASSES = 10 };
+enum { N_SAMPLES = 500, SIDE = 28, N_PIXELS = SIDE * SIDE, N_CLASSES = 10 };
 
 static const int64_t shape[] = {SIDE, SIDE}, hidden[] = {256, 32};
-static float x_train[N_SAMPLES][SIDE * SIDE];
+static float x_train[N_SAMPLES][N_PIXELS];
 static int32_t y_train[N_SAMPLES];
 
 /* Images of a bar that stands further right for each class, with some noise. */
@@ -18,11 +18,11 @@ static void make_images(void)
 {
 	for (int i = 0; i < N_SAMPLES; i++) {
 		const ftmpi_rng rng = ftmpi_rng_stream(7, FTMPI_RNG_USER, (uint64_t)i, 0);
-		uint32_t noise[SIDE * SIDE];
+		uint32_t noise[N_PIXELS];
 
 		y_train[i] = i % N_CLASSES;
-		ftmpi_rng_words(rng, 0, SIDE * SIDE, noise);
-		for (int k = 0; k < SIDE * SIDE; k++)
+		ftmpi_rng_words(rng, 0, N_PIXELS, noise);
+		for (int k = 0; k < N_PIXELS; k++)
 			x_train[i][k] = 0.5F * ftmpi_rng_unit(noise[k]) + (k % SIDE / 3 == y_train[i] ? 0.5F : 0.0F);
 	}
 }
