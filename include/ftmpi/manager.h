@@ -20,10 +20,10 @@ typedef struct ftmpi_manager_options {
 	int64_t max_to_keep;                  /**< newest checkpoints kept; ≤ 0 is an error; default FTMPI_KEEP_ALL */
 	double keep_checkpoint_every_n_hours; /**< beside those, one for good this often; 0: none */
 	const char *checkpoint_name;          /**< "ckpt" */
-	const int64_t *step_counter;          /**< of the program; the same on all ranks; NULL: none */
+	const int64_t *step_counter;          /**< of the program, which tracks it; the chief's counts; NULL: none */
 	int64_t checkpoint_interval;          /**< least steps between two saves; 0: none; needs step_counter */
-	ftmpi_status (*init_fn)(
-		void *context); /**< called on every rank by restore_or_initialize when there is no checkpoint */
+	/** Called on every rank by restore_or_initialize when there is no checkpoint, its result agreed; NULL: nothing to do. */
+	ftmpi_status (*init_fn)(void *context);
 	void *init_context;
 	double lock_wait_s;    /**< how long to wait for the folder's lock; 10 */
 	double (*now)(void *); /**< seconds since 1970, for tests; NULL: the system clock */
@@ -35,7 +35,8 @@ FTMPI_API void ftmpi_manager_options_init(ftmpi_manager_options *options);
 
 /**
  * Open a folder for a checkpoint object: it is made if missing, and locked until the manager is destroyed. Collective.
- * @param checkpoint must outlive the manager. Errors (agreed): ERR_USAGE (an option), and as ftmpi_store_open.
+ * @param checkpoint must outlive the manager. @param options alike on all ranks; NULL: the defaults.
+ * Errors (agreed): ERR_USAGE (an option), and as ftmpi_store_open.
  */
 FTMPI_API ftmpi_status ftmpi_manager_create(ftmpi_checkpoint *checkpoint, const char *directory,
 					    const ftmpi_manager_options *options,
@@ -44,6 +45,7 @@ FTMPI_API ftmpi_status ftmpi_manager_create(ftmpi_checkpoint *checkpoint, const 
 /**
  * The same over a store that is open already, whose options hold; the manager does not close it. Collective.
  * @param store the chief's; NULL elsewhere. @param options step_counter, checkpoint_interval and init_fn are used; NULL: none of them.
+ * Errors (agreed): ERR_USAGE (an option; no store), ERR_MEMORY, ERR_MPI.
  */
 FTMPI_API ftmpi_status ftmpi_manager_create_on_store(ftmpi_checkpoint *checkpoint, ftmpi_store *store,
 						     const ftmpi_manager_options *options,
@@ -52,27 +54,32 @@ FTMPI_API ftmpi_status ftmpi_manager_create_on_store(ftmpi_checkpoint *checkpoin
 FTMPI_API void ftmpi_manager_destroy(ftmpi_manager **manager);
 
 /**
- * Save, unless it is not time. Collective. With a checkpoint_interval: not at the step of the last save, and with `check_interval` not
- * before last save + interval.
- * @param checkpoint_number NULL: the raised save counter. @param path set to the file, valid until the next call, or to NULL when nothing was
- * saved; on every rank. NULL: not wanted. Errors (agreed): as ftmpi_store_save; counter and interval are as before then.
+ * Save, unless it is not time. Collective. With a checkpoint_interval: not at the step of the last save or restore, and with `check_interval` not
+ * before that step + interval.
+ * @param checkpoint_number NULL: the raised save counter; where the folder has that number or a higher one, which the program did not restore, the counter
+ * goes on behind it. A number of the program's own replaces a checkpoint of that number; the highest number is the newest checkpoint, and a save
+ * below it warns. @param path set to the file, valid until the next call, or to NULL when nothing was saved; on every rank. NULL: not wanted.
+ * Errors (agreed): as before_save and ftmpi_store_save; counter and interval are as before then.
  */
 FTMPI_API ftmpi_status ftmpi_manager_save(ftmpi_manager *manager, const int64_t *checkpoint_number, bool check_interval,
 					  const char **path) FTMPI_CHECK_RESULT;
 
 /**
- * Restore the newest good checkpoint, or call init_fn when there is none. Collective. @param path set to the file, valid until the next call, or to NULL
- * when there was none; on every rank. NULL: not wanted.
- * Errors (agreed): ERR_DATA when there were checkpoints and none is good, or they do not fit the program; as ftmpi_checkpoint_restore; as init_fn.
+ * Restore the newest good checkpoint, setting bad ones aside, or call init_fn when there is none. Collective. Everything in the program must be in the
+ * file. The next save continues its numbers: after a fallback from a bad ckpt-5 to ckpt-4 comes a new ckpt-5.
+ * @param path set to the file, valid until the next call, or to NULL when there was none; on every rank. NULL: not wanted.
+ * Errors (agreed): ERR_DATA when there were checkpoints and none is good, or the newest good one does not fit the program; as ftmpi_checkpoint_restore
+ * with out NULL; as init_fn.
  */
 FTMPI_API ftmpi_status ftmpi_manager_restore_or_initialize(ftmpi_manager *manager,
 							   const char **path) FTMPI_CHECK_RESULT;
 
-/** The newest checkpoint's file; NULL: none. Local, the same on all ranks; valid until the manager's next call that saves or restores. */
+/** The newest checkpoint's file, not verified; NULL: none. Local, the same on all ranks; valid until the next call that saves or restores. */
 FTMPI_API const char *ftmpi_manager_latest_checkpoint(const ftmpi_manager *manager);
 
 /** The active set, oldest first: without those that are kept for good. Local, the same on all ranks. */
 FTMPI_API int ftmpi_manager_n_checkpoints(const ftmpi_manager *manager);
+/** The i-th one's file. Local, the same on all ranks; valid until the next call that saves or restores. */
 FTMPI_API const char *ftmpi_manager_checkpoint(const ftmpi_manager *manager, int i);
 
 FTMPI_API const char *ftmpi_manager_directory(const ftmpi_manager *manager);
@@ -82,8 +89,9 @@ FTMPI_API ftmpi_store *ftmpi_manager_store(ftmpi_manager *manager);
 
 /* Looking from outside, without MPI and without a lock. */
 
-/** Path of the newest checkpoint of a folder that is there, after the state file, else after the folder. Local. It is not verified.
- * @param name file prefix ("ckpt"); NULL: that of the state file. @param path FTMPI_PATH_MAX bytes. Errors: ERR_NOT_FOUND, ERR_IO, ERR_MEMORY. */
+/** Path of the newest checkpoint of a folder that is there: the highest number in the state file or in the folder. Local. It is not verified.
+ * @param name file prefix ("ckpt"); NULL: that of the state file; where there is none, of the youngest file. @param path FTMPI_PATH_MAX bytes.
+ * Errors: ERR_NOT_FOUND, ERR_USAGE (the name), ERR_IO, ERR_MEMORY. */
 FTMPI_API ftmpi_status ftmpi_latest_checkpoint(const char *directory, const char *name, char *path) FTMPI_CHECK_RESULT;
 
 /**
@@ -97,7 +105,8 @@ FTMPI_API ftmpi_status ftmpi_load_checkpoint(const char *path, ftmpi_reader **ou
 typedef struct ftmpi_checkpoints_iterator ftmpi_checkpoints_iterator;
 
 /**
- * Local. @param min_interval_s least seconds between two of them. @param timeout_s how long to wait for the next; negative: for ever; 0: not at all.
+ * Local. @param min_interval_s least seconds between two of them. @param timeout_s how long to wait for the next once that is over; negative: for ever; 0:
+ * not at all.
  * @param stop asked several times a second while waiting; true ends the wait; NULL: never. Errors: ERR_USAGE, ERR_MEMORY.
  */
 FTMPI_API ftmpi_status ftmpi_checkpoints_iterator_create(const char *directory, double min_interval_s, double timeout_s,
@@ -106,8 +115,9 @@ FTMPI_API ftmpi_status ftmpi_checkpoints_iterator_create(const char *directory, 
 FTMPI_API void ftmpi_checkpoints_iterator_destroy(ftmpi_checkpoints_iterator **iterator);
 
 /**
- * Wait for a checkpoint newer than the last one and open it: verified and read into memory, so a removal of the file does not matter any more. One
- * that vanishes meanwhile is passed over. The folder need not be there yet. Local.
+ * Wait for a checkpoint newer than the last one (a higher number, or saved later) and open it: verified and read into memory, so a removal of the file
+ * does not matter any more. Only the newest good one is given out; one that vanishes meanwhile is passed over, a bad one with a warning. The
+ * folder need not be there yet. Local.
  * @param reader set to the open checkpoint, the caller's; NULL when the time is over or `stop` said so. Errors: ERR_IO, ERR_MEMORY.
  */
 FTMPI_API ftmpi_status ftmpi_checkpoints_iterator_next(ftmpi_checkpoints_iterator *iterator,

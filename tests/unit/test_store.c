@@ -348,6 +348,36 @@ static void test_vanished_while_looking(void **state)
 	fixture_destroy(&f);
 }
 
+/* … or the same number was saved again: the list that was read speaks of the file before, which condemns nothing. */
+static void test_replaced_while_looking(void **state)
+{
+	store_fixture f;
+	ftmpi_store_options look;
+	ftmpi_store *looking = NULL;
+	ftmpi_reader *reader = NULL;
+	ftmpi_buffer lines;
+	int captured;
+
+	(void)state;
+	fixture_create(&f, "resaved");
+	assert_ok(fixture_save(&f, 1));
+	ftmpi_store_options_init(&look);
+	look.read_only = true;
+	assert_ok(ftmpi_store_open("resaved", &look, &looking));
+	sample_fill(&f.s, 11);
+	assert_ok(ftmpi_store_save(f.store, f.registry, 1, NULL));
+	captured = capture_begin();
+	assert_ok(ftmpi_store_open_latest(looking, &reader));
+	assert_reader_holds(&reader, 11);
+	/* A file that is bad under the list of now is bad. */
+	fixture_damage(&f, 1);
+	assert_fails(ftmpi_store_open_latest(looking, &reader), FTMPI_ERR_DATA, "no good checkpoint in 'resaved'");
+	lines = capture_end(captured);
+	assert_captured(&lines, 1, "passing over a bad checkpoint: checkpoint 'resaved/ckpt-1.weights.h5' was altered");
+	ftmpi_store_close(&looking);
+	fixture_destroy(&f);
+}
+
 /* A checkpoint copied under a higher number would be taken again and again: the number inside counts. */
 static void test_wrong_number(void **state)
 {
@@ -515,6 +545,7 @@ int main(void)
 		cmocka_unit_test(test_transient_error),
 		cmocka_unit_test(test_vanished),
 		cmocka_unit_test(test_vanished_while_looking),
+		cmocka_unit_test(test_replaced_while_looking),
 		cmocka_unit_test(test_wrong_number),
 		cmocka_unit_test(test_orphans),
 		cmocka_unit_test(test_other_names_are_left_alone),
