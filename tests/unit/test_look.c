@@ -7,9 +7,11 @@
 #include <ftmpi/failpoint.h>
 #include <ftmpi/manager.h>
 #include <math.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 
 static void expect_latest(const char *directory, const char *name, const char *expected)
 {
@@ -359,15 +361,14 @@ static void test_iterator_waits(void **state)
 	fixture_destroy(&s.f);
 }
 
-/* A process that saves without end, keeping one checkpoint; each of a new number, or all of one number. Returns when the first is there. It ends with
- * this one, should a test fail. */
-static pid_t start_saving(const char *directory, bool new_numbers)
+/* A process that saves without end, keeping one checkpoint: each of a new number, or all of one number. It ends with this one, should a test fail.
+ * @param saves a byte comes there for each save. */
+static pid_t start_saving(const char *directory, bool new_numbers, int *saves)
 {
-	int ready[2];
-	char byte = 0;
+	int ends[2];
 	pid_t pid;
 
-	assert_int_equal(pipe(ready), 0);
+	assert_int_equal(pipe(ends), 0);
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
@@ -382,65 +383,136 @@ static pid_t start_saving(const char *directory, bool new_numbers)
 			f.now_s += 1;
 			sample_fill(&f.s, n);
 			if (ftmpi_store_save(f.store, f.registry, new_numbers ? n : 1, NULL) != FTMPI_OK ||
-			    (n == 1 && write(ready[1], "x", 1) != 1))
+			    write(ends[1], "x", 1) != 1)
 				_exit(1);
 		}
 	}
-	assert_int_equal(close(ready[1]), 0);
-	assert_int_equal(read(ready[0], &byte, 1), 1);
-	assert_int_equal(close(ready[0]), 0);
+	assert_int_equal(close(ends[1]), 0);
+	*saves = ends[0];
 	return pid;
 }
 
-static void end_saving(pid_t pid)
+/* What a process that looks has seen. */
+struct seen {
+	int64_t step;
+	long n;
+};
+
+/* Take what was opened, if anything was: it must not be older than what was seen before. */
+static bool take(const char *what, ftmpi_status status, ftmpi_reader **reader, int64_t more, struct seen *seen)
+{
+	int64_t step = 0;
+
+	if (status == FTMPI_OK && *reader == NULL)
+		return true;
+	if (status == FTMPI_OK)
+		status = ftmpi_reader_read(*reader, "optimizer/vars/0", &step, sizeof step);
+	ftmpi_reader_close(reader);
+	if (status != FTMPI_OK || step < seen->step + more) {
+		(void)fprintf(stderr, "%s: %s, step %lld after %lld\n", what,
+			      status == FTMPI_OK ? "old" : ftmpi_error_message(), (long long)step,
+			      (long long)seen->step);
+		return false;
+	}
+	*seen = (struct seen){.step = step, .n = seen->n + 1};
+	return true;
+}
+
+/* Look in all ways until `end` says so. */
+static bool look_until(const char *directory, int end)
+{
+	struct pollfd ended = {.fd = end, .events = POLLIN};
+	ftmpi_checkpoints_iterator *it = NULL;
+	struct seen given = {0}, loaded = {0};
+	ftmpi_reader *reader = NULL;
+	char path[FTMPI_PATH_MAX];
+	bool good = ftmpi_checkpoints_iterator_create(directory, 0, 0, NULL, NULL, &it) == FTMPI_OK;
+
+	while (good && poll(&ended, 1, 0) == 0) {
+		good = take("next", ftmpi_checkpoints_iterator_next(it, &reader), &reader, 1, &given) &&
+		       take("load", ftmpi_load_checkpoint(directory, &reader), &reader, 0, &loaded);
+		if (good && ftmpi_latest_checkpoint(directory, NULL, path) != FTMPI_OK) {
+			(void)fprintf(stderr, "latest: %s\n", ftmpi_error_message());
+			good = false;
+		}
+	}
+	ftmpi_checkpoints_iterator_destroy(&it);
+	return good && given.n > 0 && loaded.n > 0;
+}
+
+/* @param end closing it ends the process, with 0 if it saw nothing wrong. */
+static pid_t start_looking(const char *directory, int *end)
+{
+	int ends[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)close(ends[1]);
+		_exit(look_until(directory, ends[0]) ? 0 : 1);
+	}
+	assert_int_equal(close(ends[0]), 0);
+	*end = ends[1];
+	return pid;
+}
+
+/* Wait until this many saves have ended from now on. */
+static void await_saves(int saves, int n)
+{
+	struct pollfd ready = {.fd = saves, .events = POLLIN};
+	char bytes[4096];
+
+	while (poll(&ready, 1, 0) > 0)
+		assert_true(read(saves, bytes, sizeof bytes) > 0);
+	for (int i = 0; i < n; i++)
+		assert_int_equal(read(saves, bytes, 1), 1);
+}
+
+/* The process stands still, wherever it is, while what it saw last is replaced and deleted. False when it has ended. */
+static bool freeze(pid_t pid, int saves)
 {
 	int status;
 
-	assert_int_equal(kill(pid, SIGKILL), 0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSIGNALED(status));
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	if (!WIFSTOPPED(status))
+		return false;
+	await_saves(saves, 2);
+	assert_int_equal(kill(pid, SIGCONT), 0);
+	return true;
 }
 
-/* What was saved is what is read, whole, and not older than `least`. */
-static int take_seed(ftmpi_reader **reader, int least)
-{
-	int64_t step = 0;
-	int seed;
-
-	assert_non_null(*reader);
-	assert_ok(ftmpi_reader_read(*reader, "optimizer/vars/0", &step, sizeof step));
-	seed = (int)(step - INT64_C(10000000000));
-	if (seed < least)
-		fail_msg("found %d where at least %d was saved", seed, least);
-	assert_reader_holds(reader, seed);
-	return seed;
-}
-
-enum { N_NEXT = 10, N_LOADS = 50 };
+enum { N_FREEZES = 150, LONGEST_PAUSE_US = 1500 };
 
 static void look_beside(const char *directory, bool new_numbers)
 {
-	ftmpi_checkpoints_iterator *it = iterate(directory, 50);
-	ftmpi_reader *reader = NULL;
 	ftmpi_buffer lines;
-	char path[FTMPI_PATH_MAX];
-	int given = 0, loaded = 0;
+	int saves, end, status = 0;
 	const int captured = capture_begin();
-	const pid_t pid = start_saving(directory, new_numbers);
+	const pid_t saving = start_saving(directory, new_numbers, &saves);
+	pid_t looking;
 
-	for (int i = 0; i < N_NEXT; i++) {
-		assert_ok(ftmpi_checkpoints_iterator_next(it, &reader));
-		given = take_seed(&reader, given + 1);
-		for (int k = 0; k < N_LOADS; k++) {
-			assert_ok(ftmpi_load_checkpoint(directory, &reader));
-			loaded = take_seed(&reader, loaded);
-			assert_ok(ftmpi_latest_checkpoint(directory, NULL, path));
-		}
+	await_saves(saves, 1);
+	looking = start_looking(directory, &end);
+	for (int i = 0; i < N_FREEZES; i++) {
+		/* Anywhere in what it does; the pauses decide nothing else. */
+		const struct timespec pause = {.tv_nsec = 1000L * (i * 397 % LONGEST_PAUSE_US)};
+
+		(void)nanosleep(&pause, NULL);
+		if (!freeze(looking, saves))
+			break;
 	}
-	end_saving(pid);
+	assert_int_equal(kill(saving, SIGKILL), 0);
+	assert_int_equal(waitpid(saving, &status, 0), saving);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(close(end) + close(saves), 0);
+	if (waitpid(looking, &status, 0) == looking)
+		assert_int_equal(status, 0);
 	lines = capture_end(captured);
 	assert_captured(&lines, 0, "");
-	ftmpi_checkpoints_iterator_destroy(&it);
 }
 
 /* Files vanish all the time; that is no error, and nothing to warn of. */
