@@ -186,15 +186,19 @@ done:
 	return status;
 }
 
-ftmpi_status ftmpi_manager_create(ftmpi_checkpoint *checkpoint, const char *directory,
-				  const ftmpi_manager_options *options, ftmpi_manager **out)
+/* @param directory of a store of the manager's own; else `store`, on the chief, is the program's. */
+static ftmpi_status begin(ftmpi_checkpoint *checkpoint, const char *directory, ftmpi_store *store, bool owns_store,
+			  const ftmpi_manager_options *options, ftmpi_manager **out)
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_manager *m = NULL;
 
 	FTMPI_TRY(ftmpi_agree(checkpoint->comm, create(checkpoint, options, &m)));
-	m->owns_store = true;
-	if (is_chief(m))
+	if (m == NULL)
+		FTMPI_FAIL(FTMPI_ERR_INTERNAL, "agreed on a manager that is not there");
+	m->owns_store = owns_store;
+	m->store = is_chief(m) ? store : NULL;
+	if (is_chief(m) && owns_store)
 		status = open_store(m, directory, &m->store);
 	FTMPI_TRY(ftmpi_agree(checkpoint->comm, status));
 	FTMPI_TRY(share_store(m));
@@ -205,20 +209,16 @@ done:
 	return status;
 }
 
+ftmpi_status ftmpi_manager_create(ftmpi_checkpoint *checkpoint, const char *directory,
+				  const ftmpi_manager_options *options, ftmpi_manager **out)
+{
+	return begin(checkpoint, directory, NULL, true, options, out);
+}
+
 ftmpi_status ftmpi_manager_create_on_store(ftmpi_checkpoint *checkpoint, ftmpi_store *store,
 					   const ftmpi_manager_options *options, ftmpi_manager **out)
 {
-	ftmpi_status status = FTMPI_OK;
-	ftmpi_manager *m = NULL;
-
-	FTMPI_TRY(ftmpi_agree(checkpoint->comm, create(checkpoint, options, &m)));
-	m->store = is_chief(m) ? store : NULL;
-	FTMPI_TRY(share_store(m));
-	*out = m;
-	m = NULL;
-done:
-	ftmpi_manager_destroy(&m);
-	return status;
+	return begin(checkpoint, NULL, store, false, options, out);
 }
 
 void ftmpi_manager_destroy(ftmpi_manager **manager)

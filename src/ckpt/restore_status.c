@@ -45,70 +45,70 @@ static ftmpi_status end_list(ftmpi_buffer *list, int64_t n)
 	return ftmpi_buffer_printf(list, " and %lld more", (long long)(n - FTMPI__MAX_NAMED));
 }
 
-ftmpi_status ftmpi__restore_status_fill(ftmpi_restore_status *s, const ftmpi_reader *reader,
+ftmpi_status ftmpi__restore_status_fill(ftmpi_restore_status *r, const ftmpi_reader *reader,
 					const ftmpi_registry *registry)
 {
 	ftmpi_status status = FTMPI_OK;
 
-	s->warns = true;
-	FTMPI_TRY(ftmpi_buffer_printf(&s->file, "%s", ftmpi_reader_file(reader)));
+	r->warns = true;
+	FTMPI_TRY(ftmpi_buffer_printf(&r->file, "%s", ftmpi_reader_file(reader)));
 	for (int i = 0; i < ftmpi_registry_n_entries(registry); i++) {
 		const char *path = ftmpi_registry_entry(registry, i)->path;
 
 		if (!ftmpi__about_run(path) && ftmpi_reader_find(reader, path) == NULL)
-			FTMPI_TRY(add_path(&s->missing, &s->n_missing, path));
+			FTMPI_TRY(add_path(&r->missing, &r->n_missing, path));
 	}
-	FTMPI_TRY(end_list(&s->missing, s->n_missing));
+	FTMPI_TRY(end_list(&r->missing, r->n_missing));
 	for (int i = 0; i < ftmpi_reader_n_variables(reader); i++) {
 		const char *path = ftmpi_reader_variable(reader, i)->path;
 
 		if (!ftmpi__about_run(path) && ftmpi_registry_find(registry, path) == NULL)
-			FTMPI_TRY(add_path(&s->unused, &s->n_unused, path));
+			FTMPI_TRY(add_path(&r->unused, &r->n_unused, path));
 	}
-	FTMPI_TRY(end_list(&s->unused, s->n_unused));
+	FTMPI_TRY(end_list(&r->unused, r->n_unused));
 done:
 	return status;
 }
 
-ftmpi_status ftmpi__restore_status_share(ftmpi_restore_status *s, const ftmpi_comm *comm)
+ftmpi_status ftmpi__restore_status_share(ftmpi_restore_status *r, const ftmpi_comm *comm)
 {
 	ftmpi_status status = FTMPI_OK;
-	int64_t counts[] = {s->n_missing, s->n_unused};
+	int64_t counts[] = {r->n_missing, r->n_unused};
 
 	FTMPI_TRY(ftmpi_broadcast(comm, counts, (int64_t)sizeof counts, FTMPI_CHIEF));
-	FTMPI_TRY(ftmpi_broadcast_buffer(comm, &s->file, FTMPI_CHIEF));
-	FTMPI_TRY(ftmpi_broadcast_buffer(comm, &s->missing, FTMPI_CHIEF));
-	FTMPI_TRY(ftmpi_broadcast_buffer(comm, &s->unused, FTMPI_CHIEF));
-	s->n_missing = counts[0];
-	s->n_unused = counts[1];
+	FTMPI_TRY(ftmpi_broadcast_buffer(comm, &r->file, FTMPI_CHIEF));
+	FTMPI_TRY(ftmpi_broadcast_buffer(comm, &r->missing, FTMPI_CHIEF));
+	FTMPI_TRY(ftmpi_broadcast_buffer(comm, &r->unused, FTMPI_CHIEF));
+	r->n_missing = counts[0];
+	r->n_unused = counts[1];
 done:
 	return status;
 }
 
 /* Append what was not matched to a sentence. */
-static ftmpi_status describe(const ftmpi_restore_status *s, bool with_unused, ftmpi_buffer *text)
+static ftmpi_status describe(const ftmpi_restore_status *r, bool with_unused, ftmpi_buffer *text)
 {
 	ftmpi_status status = FTMPI_OK;
 
-	if (s->n_missing > 0)
+	if (r->n_missing > 0)
 		FTMPI_TRY(ftmpi_buffer_printf(text, "; in the program and not in the file (%lld): %s",
-					      (long long)s->n_missing, s->missing.data));
-	if (with_unused && s->n_unused > 0)
+					      (long long)r->n_missing, r->missing.data));
+	if (with_unused && r->n_unused > 0)
 		FTMPI_TRY(ftmpi_buffer_printf(text, "; in the file and not in the program (%lld): %s",
-					      (long long)s->n_unused, s->unused.data));
+					      (long long)r->n_unused, r->unused.data));
 done:
 	return status;
 }
 
-static ftmpi_status check(ftmpi_restore_status *s, bool with_unused)
+static ftmpi_status check(ftmpi_restore_status *r, bool with_unused)
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_buffer text = {0};
 
-	s->warns = false;
-	FTMPI_TRY(describe(s, with_unused, &text));
+	r->warns = false;
+	FTMPI_TRY(describe(r, with_unused, &text));
 	if (text.n_bytes > 0)
-		FTMPI_FAIL(FTMPI_ERR_DATA, "checkpoint '%s' does not fit this program%s", s->file.data, text.data);
+		FTMPI_FAIL(FTMPI_ERR_DATA, "checkpoint '%s' does not fit this program%s", r->file.data, text.data);
 done:
 	ftmpi_buffer_clear(&text);
 	return status;
@@ -131,13 +131,13 @@ void ftmpi_restore_expect_partial(ftmpi_restore_status *restored)
 
 void ftmpi_restore_status_destroy(ftmpi_restore_status **restored)
 {
-	ftmpi_restore_status *s = *restored;
+	ftmpi_restore_status *r = *restored;
 	ftmpi_buffer text = {0};
 
-	if (s == NULL)
+	if (r == NULL)
 		return;
-	if (s->warns && describe(s, true, &text) == FTMPI_OK && text.n_bytes > 0)
-		ftmpi_log(FTMPI_LOG_WARNING, "checkpoint '%s' was restored in part%s", s->file.data, text.data);
+	if (r->warns && describe(r, true, &text) == FTMPI_OK && text.n_bytes > 0)
+		ftmpi_log(FTMPI_LOG_WARNING, "checkpoint '%s' was restored in part%s", r->file.data, text.data);
 	ftmpi_buffer_clear(&text);
 	destroy(restored);
 }

@@ -353,11 +353,11 @@ static void test_failing_save(void **state)
 		const char *path = "unchanged";
 		const bool renamed = i >= 8;
 
-		m.step = 5 * i;
+		m.step = INT64_C(5) * i;
 		save(&m, i, i + 1);
-		m.step = 5 * i + 4;
+		m.step = INT64_C(5) * i + 4;
 		expect_not_saved(&m, true);
-		m.step = 5 * i + 5;
+		m.step = INT64_C(5) * i + 5;
 		(void)snprintf(spec, sizeof spec, "%s,rank=0", faults[i]);
 		arm(spec);
 		sample_fill(&m.s.s, 50 + i);
