@@ -119,10 +119,11 @@ static ftmpi_status publish(ftmpi_store *store, const ftmpi_store_item *facts, c
 	ftmpi_status status = FTMPI_OK;
 
 	FTMPI_TRY(ftmpi__file_rename(&store->directory, temporary, name, true));
-	*renamed = true;
+	*renamed = store->unsynced = true;
 	(void)ftmpi_failpoint_hit(FTMPI_FP_SAVE_AFTER_RENAME);
 	FTMPI_TRY(take_item(store, facts));
 	FTMPI_TRY(ftmpi__directory_sync(&store->directory, true));
+	store->unsynced = false;
 	if (ftmpi__fault(true, FTMPI_FP_SAVE_STATE_FILE))
 		FTMPI_FAIL(ftmpi__io_status(errno), "cannot write '%s/%s': %s", store->path, FTMPI__STATE_FILE,
 			   strerror(errno));

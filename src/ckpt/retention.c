@@ -14,12 +14,25 @@
 static bool delete_file(const ftmpi_store *store, const ftmpi_store_item *item)
 {
 	char name[FTMPI__FILE_NAME_MAX];
+	int error;
 
 	ftmpi__file_name(store->name, item->number, "", name);
 	if (unlinkat(store->directory.fd, name, 0) == 0)
 		return true;
-	ftmpi_log(FTMPI_LOG_WARNING, "cannot delete the old checkpoint '%s': %s", item->file, strerror(errno));
-	return errno == ENOENT;
+	error = errno;
+	ftmpi_log(FTMPI_LOG_WARNING, "cannot delete the old checkpoint '%s': %s", item->file, strerror(error));
+	return error == ENOENT;
+}
+
+/* An older one may go only when the newer ones cannot be lost any more. */
+static bool names_are_durable(ftmpi_store *store)
+{
+	if (store->unsynced && ftmpi__directory_sync(&store->directory, false) != FTMPI_OK) {
+		ftmpi_log(FTMPI_LOG_WARNING, "no old checkpoint is deleted: %s", ftmpi_error_message());
+		return false;
+	}
+	store->unsynced = false;
+	return true;
 }
 
 static int64_t count_active(const ftmpi__state *state)
@@ -38,6 +51,10 @@ void ftmpi__retention_sweep(ftmpi_store *store, int64_t keep, int64_t keep_numbe
 	int64_t excess = count_active(&store->state) - keep;
 
 	*n_deleted = *n_failed = 0;
+	if (excess > 0 && !names_are_durable(store)) {
+		*n_failed = excess;
+		return;
+	}
 	for (int i = 0; i < ftmpi__items_count(&store->state) && excess > 0;) {
 		ftmpi_store_item *item = ftmpi__items_get(&store->state, i);
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A directory of checkpoints: opening it, and finding the newest good one.
  *
- * Opening:  1 directory  2 lock  3 state file  4 files: temporaries go, the list is brought in line with what is there
+ * Opening:  1 directory  2 lock  3 fsync of the directory  4 state file  5 files: temporaries go, the list is brought in line with what is there
+ * A process that died between a rename and its fsync left a name that only the cache may have. This run goes on from what it finds and deletes what is
+ * older, so 3 makes it last before anything is built on it.
  * What the files are is decided late, when one is opened: by the digests of the state file where it lists them, else by those inside. A file that
  * proves bad is renamed, never deleted. An error of the machine (I/O, memory) says nothing about the file, and is returned. */
 #include "ckpt/store_inside.h"
@@ -166,6 +168,7 @@ ftmpi_status ftmpi__store_open(const char *directory, const ftmpi_store_options 
 	if (!options->read_only) {
 		FTMPI_TRY(check_writable(store));
 		FTMPI_TRY(ftmpi__lock_take(&store->directory, options->lock_wait_s, &store->lock_fd));
+		FTMPI_TRY(ftmpi__directory_sync(&store->directory, false));
 	}
 	FTMPI_TRY(load(store, &has_state));
 	/* A new directory: the first interval begins now. Files without a state file: nobody knows which were preserved, so the oldest one

@@ -36,6 +36,7 @@ struct ftmpi_store {
 	ftmpi__state state;
 	int n_bad;
 	int n_vanished; /**< files that the state file lists and that are not there */
+	bool unsynced;  /**< a checkpoint has its name, but the fsync of the directory failed: the name may be lost */
 };
 
 /* store.c */
@@ -120,7 +121,7 @@ ftmpi_status ftmpi__store_scan(ftmpi_store *store) FTMPI_CHECK_RESULT;
 
 /* retention.c */
 
-/** Delete what is too many; `keep_number` stays in any case. @param preserve whether keep_every_n_hours applies. @param n_deleted, n_failed set. */
+/** Delete what is too many, once the names of those that stay are durable; `keep_number` stays in any case. @param preserve whether keep_every_n_hours applies. @param n_deleted, n_failed set. */
 void ftmpi__retention_sweep(ftmpi_store *store, int64_t keep, int64_t keep_number, bool preserve, int64_t *n_deleted,
 			    int64_t *n_failed);
 
