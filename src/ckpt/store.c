@@ -2,8 +2,8 @@
 /* A directory of checkpoints: opening it, and finding the newest good one.
  *
  * Opening:  1 directory  2 lock  3 fsync of the directory  4 state file  5 files: temporaries go, the list is brought in line with what is there
- * A process that died between a rename and its fsync left a name that only the cache may have. This run goes on from what it finds and deletes what is
- * older, so 3 makes it last before anything is built on it.
+ * A process that died between a rename and its fsync left a name that only the cache may have. This run goes on from what it finds and deletes what
+ * is older, so 3 makes it last before anything is built on it.
  * What the files are is decided late, when one is opened: by the digests of the state file where it lists them, else by those inside. A file that
  * proves bad is renamed, never deleted. An error of the machine (I/O, memory) says nothing about the file, and is returned. */
 #include "ckpt/store_inside.h"
