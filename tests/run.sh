@@ -12,8 +12,8 @@ set -euo pipefail
 # shellcheck source=../jobs/lib.sh
 . "$(dirname "$0")/../jobs/lib.sh"
 
-test_packages=(dataset-fashion-mnist libcmocka-dev hdf5-tools python3 python3-venv python3-h5py python3-numpy clang clang-tidy clang-format
-	valgrind shellcheck)
+test_packages=(dataset-fashion-mnist libcmocka-dev hdf5-tools python3 python3-venv python3-h5py python3-numpy clang libclang-rt-14-dev
+	clang-tidy clang-format valgrind shellcheck)
 
 preset=release
 skipped='bench|thorough'

@@ -291,7 +291,7 @@ ftmpi_status ftmpi__file_write(const ftmpi__directory *directory, const char *na
 		FTMPI_FAIL(ftmpi__io_status(errno), "cannot fsync '%s/%s': %s", directory->path, name, strerror(errno));
 	code = close(fd);
 	fd = -1;
-	if (code != 0)
+	if (code != 0 && errno != EINTR) /* then it is closed all the same, and its data is safe already */
 		FTMPI_FAIL(ftmpi__io_status(errno), "cannot close '%s/%s': %s", directory->path, name, strerror(errno));
 	FTMPI_TRY(read_back(directory, name, data, n_bytes, faults));
 done:

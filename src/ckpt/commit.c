@@ -19,8 +19,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Room for the state file and the directory's growth. */
-enum { SLACK_BYTES = 64 * 1024 };
+/* Room for the directory's growth, and for a second state file: what it says of one checkpoint. */
+enum { SLACK_BYTES = 64 * 1024, ITEM_BYTES = 3 * FTMPI__NAME_MAX + 256 };
 
 static ftmpi_status check_save(const ftmpi_store *store, int64_t number)
 {
@@ -102,8 +102,9 @@ done:
 static ftmpi_status prepare(ftmpi_store *store, const ftmpi__image *image, int64_t number, const char *temporary)
 {
 	ftmpi_status status = FTMPI_OK;
+	const uint64_t more = (uint64_t)(ftmpi__items_count(&store->state) + 1) * ITEM_BYTES + SLACK_BYTES;
 
-	FTMPI_TRY(ftmpi__directory_check_room(&store->directory, (uint64_t)image->n_bytes + SLACK_BYTES));
+	FTMPI_TRY(ftmpi__directory_check_room(&store->directory, image->n_bytes + more));
 	FTMPI_TRY(ftmpi__file_write(&store->directory, temporary, image->data, image->n_bytes, true));
 	status = unlist(store, number);
 	if (status != FTMPI_OK)

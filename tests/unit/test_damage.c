@@ -3,10 +3,10 @@
  * right checksums. A file is refused with ERR_DATA, or what is read from it is bit for bit what was saved. */
 #include "unit/unit_test.h"
 
-#include "ckpt/hdf5_parse.h"
 #include "ckpt/image.h"
 #include "ckpt/reader_inside.h"
 #include "ckpt_test.h"
+#include "damage.h"
 
 #include <hdf5.h>
 
@@ -115,13 +115,6 @@ static void test_zeroed_pages(void **state)
 	}
 }
 
-/* A small generator, the same on every machine. */
-static uint32_t draw(uint64_t *seed)
-{
-	*seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-	return (uint32_t)(*seed >> 33);
-}
-
 static void test_garbage(void **state)
 {
 	uint64_t seed = 1;
@@ -139,32 +132,6 @@ static void test_garbage(void **state)
 		assert_true(is_refused(bytes, n));
 		free(bytes);
 	}
-}
-
-/* Where an object header begins and ends (at its checksum); false when none begins at `at`. */
-static bool find_header(const uint8_t *bytes, size_t n_bytes, size_t at, size_t *end)
-{
-	size_t head = 6, size = 0, width;
-
-	if (at + 16 > n_bytes || memcmp(bytes + at, "OHDR", 4) != 0)
-		return false;
-	width = (size_t)1 << (bytes[at + 5] & 3);
-	if (bytes[at + 5] & 32)
-		head += 16;
-	if (bytes[at + 5] & 16)
-		head += 4;
-	for (size_t i = 0; i < width; i++)
-		size |= (size_t)bytes[at + head + i] << (8 * i);
-	*end = at + head + width + size;
-	return *end + 4 <= n_bytes;
-}
-
-static void seal(uint8_t *bytes, size_t start, size_t end)
-{
-	const uint32_t sum = ftmpi__lookup3(bytes + start, end - start);
-
-	for (int i = 0; i < 4; i++)
-		bytes[end + (size_t)i] = (uint8_t)(sum >> (8 * i));
 }
 
 /* Forged headers: some bytes are changed, and the checksum is right again. */
