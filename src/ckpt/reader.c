@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* A reader of `file` without contents. */
 static ftmpi_status create(const char *file, ftmpi_reader **out)
@@ -28,14 +29,23 @@ done:
 	return status;
 }
 
+static ftmpi_status check_length(const char *file, size_t n_bytes, const ftmpi__expected *expected)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	if (n_bytes != expected->n_bytes)
+		FTMPI_FAIL(FTMPI_ERR_DATA, "checkpoint '%s' has %zu bytes where the state file says %zu", file, n_bytes,
+			   expected->n_bytes);
+done:
+	return status;
+}
+
 static ftmpi_status check_expected(const ftmpi_reader *reader, const ftmpi__expected *expected)
 {
 	ftmpi_status status = FTMPI_OK;
 	char is[FTMPI_DIGEST_TEXT], should[FTMPI_DIGEST_TEXT];
 
-	if (reader->n_bytes != expected->n_bytes)
-		FTMPI_FAIL(FTMPI_ERR_DATA, "checkpoint '%s' has %zu bytes where the state file says %zu", reader->file,
-			   reader->n_bytes, expected->n_bytes);
+	FTMPI_TRY(check_length(reader->file, reader->n_bytes, expected));
 	ftmpi_digest_format(reader->file_digest, is);
 	ftmpi_digest_format(expected->digest, should);
 	if (!ftmpi_digest_equal(reader->file_digest, expected->digest))
@@ -79,7 +89,11 @@ ftmpi_status ftmpi__reader_open_at(int fd, const char *name, int flags, const ch
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_reader *reader = NULL;
+	struct stat st;
 
+	/* Before its bytes are read: a file of another length may be larger than the memory. */
+	if (expected != NULL && fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
+		FTMPI_TRY(check_length(file, (size_t)st.st_size, expected));
 	FTMPI_TRY(create(file, &reader));
 	FTMPI_TRY(ftmpi__file_read(fd, name, flags, file, FTMPI__HDF5_START_BYTES, ftmpi__hdf5_check_start,
 				   &reader->image));

@@ -7,8 +7,7 @@
 #include "ckpt/reader_inside.h"
 #include "ckpt_test.h"
 #include "damage.h"
-
-#include <hdf5.h>
+#include "damage_hdf5.h"
 
 /* One saved sample for all tests, and another to load into. */
 static struct fixture {
@@ -312,13 +311,6 @@ static void add_named_type(hid_t f)
 	assert_true(H5Tclose(type) >= 0);
 }
 
-static void add_group(hid_t f, const char *path)
-{
-	const hid_t group = H5Gcreate2(f, path, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-
-	assert_true(group >= 0 && H5Gclose(group) >= 0);
-}
-
 static void add_large_group(hid_t f)
 {
 	char path[32];
@@ -327,30 +319,6 @@ static void add_large_group(hid_t f)
 	for (int i = 0; i < 20; i++) {
 		(void)snprintf(path, sizeof path, "large/%d", i);
 		add_group(f, path);
-	}
-}
-
-static void add_deep_groups(hid_t f)
-{
-	char path[128] = "d";
-
-	for (int i = 0; i < 40; i++) {
-		add_group(f, path);
-		(void)snprintf(path + strlen(path), sizeof path - strlen(path), "/d");
-	}
-}
-
-/* Each of 20 groups has the next one twice: a million paths. */
-static void add_shared_subtrees(hid_t f)
-{
-	char path[64] = "s", twin[80];
-
-	add_group(f, path);
-	for (int i = 0; i < 20; i++) {
-		(void)snprintf(twin, sizeof twin, "%s/b", path);
-		(void)snprintf(path + strlen(path), sizeof path - strlen(path), "/a");
-		add_group(f, path);
-		assert_true(H5Lcreate_hard(f, path, f, twin, H5P_DEFAULT, H5P_DEFAULT) >= 0);
 	}
 }
 
@@ -473,16 +441,9 @@ static void test_files_of_hdf5(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-		hid_t f;
-
 		print_message("%s\n", cases[i].what);
 		write_bytes("x.weights.h5", fixture.image.data, fixture.image.n_bytes);
-		assert_true(H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0);
-		f = H5Fopen("x.weights.h5", H5F_ACC_RDWR, access);
-		assert_true(f >= 0);
-		cases[i].change(f);
-		assert_true(H5Fclose(f) >= 0 && H5Pclose(access) >= 0);
+		change_file("x.weights.h5", cases[i].change);
 		if (cases[i].message == NULL)
 			assert_ok(ftmpi_reader_open("x.weights.h5", &reader));
 		else
