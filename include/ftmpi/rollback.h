@@ -3,9 +3,12 @@
  * A callback that goes back when the training diverges: to the newest checkpoint, and from there on without the batches that led astray.
  *
  * The first time only the batch is passed over whose loss was not finite or a spike, or whose update made a parameter infinite. When the training diverges
- * again less than five steps farther on, that was not enough: the n-th time in a row 2^(n−1) batches are passed over, those that end with the last one. All of this is a function of the state alone, so all ranks do the same, and so does a relaunch; what is passed over is saved at once, under the
- * number of the checkpoint that the fit went back to. Callbacks hear of it (`rewound`) and take back what they wrote of later steps; but not a
- * BackupAndRestore, whose later backups stay: use a saver instead.
+ * again less than five steps farther on, that was not enough: the n-th time in a row 2^(n−1) batches are passed over, those that end with the last one.
+ * All of this is a function of the state alone, so all ranks do the same, and so does a relaunch; what is passed over is saved at once, under the number
+ * of the checkpoint that the fit went back to. A checkpoint that was saved after the damage was done and before a loss showed it is gone back to in vain:
+ * then the fit gives up.
+ *
+ * Callbacks hear of it (`rewound`) and take back what they wrote of later steps; but not a BackupAndRestore, whose later backups stay: use a saver instead.
  */
 #ifndef FTMPI_ROLLBACK_H
 #define FTMPI_ROLLBACK_H
