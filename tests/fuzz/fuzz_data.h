@@ -24,7 +24,7 @@ static inline void fuzz_data_read(const ftmpi__source_ops *source, const char *p
 {
 	ftmpi__split_info info = {0};
 	void *self = NULL;
-	ftmpi_status status = source->open(path, split, &info, &self);
+	ftmpi_status status = source->open(path, split, true, &info, &self);
 
 	if (status == FTMPI_OK && info.is_present) {
 		const size_t n = fuzz_data_bytes(&info, file_bytes);
