@@ -98,25 +98,25 @@ done:
 	return status;
 }
 
-/* What squeue says of the end of a job, as local time: "2026-11-25T12:34:56". 0: nothing. */
+/* What squeue says of the end of a job, in seconds since 1970. 0: nothing. */
 static double ask_squeue(const char *job)
 {
-	char command[128], line[64] = "";
-	struct tm when = {.tm_isdst = -1};
+	char command[128], line[64] = "", *end;
+	double end_s;
 	FILE *pipe;
 
 	if (strspn(job, "0123456789") != strlen(job) || strlen(job) > 20)
 		return 0;
-	(void)snprintf(command, sizeof command, "timeout 10 squeue --noheader --jobs=%s --format=%%e 2>/dev/null", job);
+	(void)snprintf(command, sizeof command,
+		       "SLURM_TIME_FORMAT=%%s timeout 10 squeue --noheader --jobs=%s --format=%%e 2>/dev/null", job);
 	pipe = popen(command, "re"); /* NOLINT(cert-env33-c): a fixed command and a checked number */
 	if (pipe == NULL)
 		return 0;
 	if (fgets(line, sizeof line, pipe) == NULL)
 		line[0] = '\0';
 	(void)pclose(pipe);
-	if (strptime(line, "%Y-%m-%dT%H:%M:%S", &when) == NULL)
-		return 0;
-	return (double)mktime(&when);
+	end_s = strtod(line, &end);
+	return strcmp(end, "\n") == 0 ? end_s : 0;
 }
 
 static double slurm_end_s(void)
