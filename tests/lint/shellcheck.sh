@@ -6,6 +6,6 @@ set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 
 need shellcheck
-project_files '*.sh' '.ci/run' >files
+project_files '*.sh' '*.sbatch' '.ci/run' >files
 [ -s files ] || fail "no scripts found"
 (cd "$source_dir" && xargs -P "$jobs" -n 4 shellcheck --severity=warning) <files || fail "shellcheck has findings"
