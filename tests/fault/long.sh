@@ -3,7 +3,7 @@
 # For tests that kill from outside. What is to be killed trains without end, so it cannot be missed, however slow or fast the machine; the last
 # launch of each folder ends at some multiple of 100, and one uninterrupted run through all of these ends is the oracle afterwards.
 
-# shellcheck source=common.sh
+# shellcheck source=../fault/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 long=(--save-checkpoints-steps 100 --keep-checkpoint-max 0 --hidden-units 256 --progress log --log-step-count-steps 1000)

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# A chain of short jobs: one that is told to stop leaves the rest to the next, and one that is done, or finds that it cannot go on, cancels those
+# that wait.
+set -euo pipefail
+# shellcheck source=jobs.sh
+. "$(dirname "$0")/jobs.sh"
+
+submit_script chain.sbatch run --array=1-4%1
+until_saved run 200
+let_end
+# As Slurm does before the limit. (scancel to one job of an array says that it failed and sends the signal again 5 s later, in Slurm 22.05.)
+kill -USR1 "$(script_of_job "$(job_field "${job}_1" %A)")"
+until_state "${job}_1" FAILED
+expect_log run "the next job of the chain goes on"
+until_true chain_is "$job" "FAILED COMPLETED CANCELLED"
+expect_stopped run "signal SIGUSR1"
+expect_launches run 2
+expect_same_bits run
+
+submit_script chain.sbatch option --array=1-3%1 -- --batch-size 0
+until_true chain_is "$job" "FAILED CANCELLED"
+expect_job_exit "${job}_1" 64
+expect_launches option 1
+
+# The last job of a chain has the chain's number.
+train_without_end
+submit_script chain.sbatch last --array=1-1
+until_saved last 200
+let_end
+kill -KILL "$(until_true rank_of_job 1)"
+until_state "${job}_1" COMPLETED
+expect_launches last 2
+expect_same_bits last

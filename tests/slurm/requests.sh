@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# scontrol requeue: the job goes on by itself. scancel, or the signal to a job that may not be requeued: it does not; the same command goes on with
+# the training, on another number of ranks too.
+set -euo pipefail
+# shellcheck source=jobs.sh
+. "$(dirname "$0")/jobs.sh"
+
+submit requeued
+until_saved requeued 200
+let_end
+scontrol requeue "$job"
+until_state "$job" COMPLETED
+expect_launches requeued 2
+expect_restarts "$job" 1
+expect_same_bits requeued
+
+train_without_end
+submit cancelled
+until_saved cancelled 200
+scancel "$job"
+until_state "$job" CANCELLED
+expect_launches cancelled 1
+expect_no_log cancelled "requeued"
+step=$(newest_step cancelled)
+let_end
+submit cancelled --ntasks=3
+until_state "$job" COMPLETED
+expect_launches cancelled 2
+expect_log cancelled "from step $step"
+expect_same_bits cancelled
+
+train_without_end
+submit stopped
+until_saved stopped 200
+let_end
+scontrol update JobId="$job" Requeue=0
+scancel --batch --signal=USR1 "$job"
+until_state "$job" FAILED
+expect_log stopped "cannot be requeued"
+expect_launches stopped 1
+submit stopped
+until_state "$job" COMPLETED
+expect_stopped stopped "signal SIGUSR1"
+expect_launches stopped 2
+expect_same_bits stopped
