@@ -94,6 +94,7 @@ struct parser {
 	const char *name;
 	ftmpi__state state;
 	int n_paths;
+	int64_t last_facts; /* number of the last line of facts */
 };
 
 /* Go over `text` if it comes next. */
@@ -189,8 +190,9 @@ static ftmpi_status take_facts(struct parser *p)
 	int64_t length;
 	int i;
 
-	if (!take_prefix(p, &facts.number))
-		FTMPI_TRY(bad("a line of facts has no name"));
+	if (!take_prefix(p, &facts.number) || facts.number <= p->last_facts)
+		FTMPI_TRY(bad("a line of facts has no name, or is out of order"));
+	p->last_facts = facts.number;
 	if (skip(p, " length=")) {
 		const char *end = ftmpi__parse_number(p->at, &length);
 
@@ -266,7 +268,7 @@ done:
 ftmpi_status ftmpi__state_parse(const char *text, size_t n_bytes, const char *name, ftmpi__state *out)
 {
 	ftmpi_status status = FTMPI_OK;
-	struct parser p = {.at = text, .name = name};
+	struct parser p = {.at = text, .name = name, .last_facts = -1};
 	size_t body_bytes = 0;
 
 	FTMPI_TRY(check_digest(text, n_bytes, &body_bytes));

@@ -221,8 +221,8 @@ static void test_set_aside(void **state)
 			       "set aside as 'ckpt-4.weights.h5.bad.2': checkpoint 'aside/ckpt-4.weights.h5' was "
 			       "altered: its digest is "));
 	assert_captured(&lines, 2,
-			"set aside as 'ckpt-3.weights.h5.bad': checkpoint 'aside/ckpt-3.weights.h5' is cut off: it has "
-			"5 bytes");
+			"set aside as 'ckpt-3.weights.h5.bad': checkpoint 'aside/ckpt-3.weights.h5' has 5 bytes where "
+			"the state file says ");
 	assert_reader_holds(&reader, 2);
 	assert_int_equal(ftmpi_store_n_bad(f.store), 3);
 	assert_items(f.store, "1 2");
