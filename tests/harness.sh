@@ -10,7 +10,9 @@
 #     run ARG…                           ftmpi ARG… without a launcher
 #     run_ftmpi NP ARG…                  ftmpi ARG… under mpirun; FTMPI_FAULT=… and the like go before it
 #     run_fault SPEC NP ARG…             … with these failpoints, each of which must fire
+#     with_fault SPEC COMMAND…           any of these with failpoints
 #     start_ftmpi NP ARG…, wait_ftmpi    … in the background: sets mpirun_pid; rank_pid R prints the process of a rank
+#     start_launch ARG…, wait_launch     ftmpi launch ARG… in the background: sets launch_pid; until_launched sets mpirun_pid
 #     expect_exit CODE                   exact exit code of the last run
 #     expect_stdout TEXT, expect_stderr TEXT, expect_no_stdout TEXT, expect_no_stderr TEXT
 #     expect_one_error_line [TEXT]       one line 'ftmpi: error: …' on standard error, with TEXT in it
@@ -115,9 +117,15 @@ run_ftmpi() {
 }
 
 run_fault() {
+	local spec=$1
+	shift
+	with_fault "$spec" run_ftmpi "$@"
+}
+
+with_fault() { # SPEC COMMAND…
 	local spec=$1 fault point action
 	shift
-	FTMPI_FAULT=$spec run_ftmpi "$@"
+	FTMPI_FAULT=$spec "$@"
 	while IFS= read -r -d ';' fault; do
 		point=${fault%%:*}
 		action=${fault#*:}
@@ -167,6 +175,32 @@ wait_ftmpi() {
 	exit_code=0
 	wait "$timeout_pid" || exit_code=$?
 	check_time
+}
+
+start_launch() {
+	begin_run "$program" launch "$@"
+	timeout --foreground -k 10 "$run_limit_s" "$program" launch "$@" </dev/null >"$last.out" 2>"$last.err" &
+	timeout_pid=$!
+	until_true find_launch
+}
+
+# timeout's only child, once it runs the program.
+find_launch() {
+	launch_pid=$(children_of "$timeout_pid") && [ -n "$launch_pid" ] && grep -qszFx -- launch "/proc/$launch_pid/cmdline"
+}
+
+# Its child, once it is another than PID, that of an attempt before.
+until_launched() { # [PID]
+	until_true find_launched "${1:-}"
+}
+
+find_launched() {
+	mpirun_pid=$(children_of "$launch_pid") && [[ $mpirun_pid =~ ^[0-9]+$ ]] && [ "$mpirun_pid" != "$1" ] &&
+		grep -qszFx -- train "/proc/$mpirun_pid/cmdline"
+}
+
+wait_launch() {
+	wait_ftmpi
 }
 
 until_true() {

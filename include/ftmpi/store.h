@@ -3,8 +3,8 @@
  * A directory of checkpoints with TensorFlow's state file, retention, a lock, and a commit that no crash can break.
  * Local: only the chief opens a store. checkpoint.h has the collective side.
  *
- * Files: `<name>-<N>.weights.h5`, the state file `checkpoint`, `<name>-<N>.weights.h5.tmp` while one is written, `….bad` set aside, and
- * `.ftmpi.lock`.
+ * Files: `<name>-<N>.weights.h5`, the state file `checkpoint`, `<name>-<N>.weights.h5.tmp` while one is written, `….bad` set aside as bad,
+ * `….suspect` set aside on request, and `.ftmpi.lock`.
  */
 #ifndef FTMPI_STORE_H
 #define FTMPI_STORE_H
@@ -71,8 +71,9 @@ typedef struct ftmpi_store_item {
 FTMPI_API int ftmpi_store_n_items(const ftmpi_store *store);
 FTMPI_API const ftmpi_store_item *ftmpi_store_get(const ftmpi_store *store, int i);
 
-/** Files that were set aside (`….bad`) in the directory. Local. */
+/** Files that were set aside in the directory, as `….bad` and as `….suspect`. Local. */
 FTMPI_API int ftmpi_store_n_bad(const ftmpi_store *store);
+FTMPI_API int ftmpi_store_n_suspect(const ftmpi_store *store);
 
 /**
  * Save a registry as checkpoint `number`: build the image, write a temporary, fsync, read back and verify, rename, fsync the directory, list it in
@@ -104,6 +105,17 @@ FTMPI_API ftmpi_status ftmpi_store_clear(ftmpi_store *store) FTMPI_CHECK_RESULT;
 /** Delete all but the newest `keep` checkpoints (0: all; preserved ones stay), then list what is left. Errors: ERR_IO, ERR_USAGE.
  * @param n_deleted NULL: not wanted. */
 FTMPI_API ftmpi_status ftmpi_store_prune(ftmpi_store *store, int64_t keep, int64_t *n_deleted) FTMPI_CHECK_RESULT;
+
+/**
+ * Set the newest checkpoint aside as `….suspect`: the file is good, but what goes on from it dies. It is not restored from any more, and only where an
+ * older one verifies. @param number set to its number.
+ * Errors: ERR_NOT_FOUND (there is no older good one), ERR_USAGE (read-only; one of this number was set aside before), ERR_IO, ERR_NO_SPACE, ERR_MEMORY.
+ */
+FTMPI_API ftmpi_status ftmpi_store_set_aside(ftmpi_store *store, int64_t *number) FTMPI_CHECK_RESULT;
+
+/** Give a checkpoint that was set aside so its name back. Errors: ERR_NOT_FOUND, ERR_USAGE (there is another of this number; read-only), ERR_DATA (it does
+ * not verify any more), ERR_IO, ERR_NO_SPACE, ERR_MEMORY. */
+FTMPI_API ftmpi_status ftmpi_store_put_back(ftmpi_store *store, int64_t number) FTMPI_CHECK_RESULT;
 
 FTMPI_END_DECLS
 

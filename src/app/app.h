@@ -47,9 +47,16 @@ void app_compile(const struct app_context *app, ftmpi_compile *out);
 ftmpi_status app_load_weights(struct app_context *app, const ftmpi_comm *comm,
 			      const ftmpi_registry *registry) FTMPI_CHECK_RESULT;
 
+/** When this launch must be over, seconds since 1970: --max-wall-time from now, or the end of Slurm's job; 0: never. Local. */
+double app_deadline(const struct app_options *options);
 /** Catch the signals that the options name; on the chief find out when time ends. Errors: ERR_USAGE, ERR_MEMORY. */
 ftmpi_status app_create_preemption(const struct app_options *options, bool chief,
 				   ftmpi_preemption **out) FTMPI_CHECK_RESULT;
+
+/** Command without MPI: `ftmpi launch …`. @param exit_code set to that of what was launched. */
+ftmpi_status app_launch(int argc, char **argv, int *exit_code) FTMPI_CHECK_RESULT;
+void app_launch_help(void);
+
 /** Tell all ranks what the chief's reader holds. Collective. */
 ftmpi_status app_share_checkpoint(struct app_context *app) FTMPI_CHECK_RESULT;
 

@@ -78,6 +78,8 @@ static ftmpi_status list(char **argv)
 		print_item(ftmpi_store_get(store, i));
 	if (ftmpi_store_n_bad(store) > 0)
 		(void)printf("%d set aside as .bad\n", ftmpi_store_n_bad(store));
+	if (ftmpi_store_n_suspect(store) > 0)
+		(void)printf("%d set aside as .suspect\n", ftmpi_store_n_suspect(store));
 done:
 	ftmpi_store_close(&store);
 	return status;

@@ -24,7 +24,36 @@ static const struct command commands[] = {
 	{"predict", APP_PREDICT, app_predict, "outputs of a checkpoint for the test data, to an HDF5 file"},
 };
 
-enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
+/* Commands without MPI. */
+struct local_command {
+	const char *name;
+	ftmpi_status (*run)(int argc, char **argv, int *exit_code);
+	void (*print_help)(void);
+	const char *help;
+};
+
+static ftmpi_status run_checkpoints(int argc, char **argv, int *exit_code)
+{
+	(void)exit_code;
+	return app_checkpoints(argc, argv);
+}
+
+static ftmpi_status run_export(int argc, char **argv, int *exit_code)
+{
+	(void)exit_code;
+	return app_export(argc, argv);
+}
+
+static const struct local_command local_commands[] = {
+	{"launch", app_launch, app_launch_help, "run mpirun with the training, and again when it dies"},
+	{"export", run_export, app_export_help, "a checkpoint as a model that Keras opens"},
+	{"checkpoints", run_checkpoints, app_checkpoints_help, "list, show, verify, diff or prune checkpoints"},
+};
+
+enum {
+	N_COMMANDS = sizeof commands / sizeof commands[0],
+	N_LOCAL_COMMANDS = sizeof local_commands / sizeof local_commands[0]
+};
 
 /* Under a launcher every rank would print the help; one is enough. Before MPI is started, only the launchers' variables tell. */
 static bool speaks_before_mpi(void)
@@ -47,8 +76,8 @@ static void print_overview(void)
 		     FTMPI_VERSION);
 	for (int i = 0; i < N_COMMANDS; i++)
 		(void)printf("  %-12s %s\n", commands[i].name, commands[i].help);
-	(void)printf("  %-12s %s\n", "export", "a checkpoint as a model that Keras opens (without mpirun)");
-	(void)printf("  %-12s %s\n", "checkpoints", "list, show, verify, diff or prune checkpoints (without mpirun)");
+	for (int i = 0; i < N_LOCAL_COMMANDS; i++)
+		(void)printf("  %-12s %s (without mpirun)\n", local_commands[i].name, local_commands[i].help);
 	(void)printf("\n  --help after a command lists its options; --version tells the version\n");
 }
 
@@ -149,28 +178,14 @@ done:
 	return ftmpi_status_exit_code(status);
 }
 
-/* Commands without MPI. */
-static const struct local_command {
-	const char *name;
-	ftmpi_status (*run)(int argc, char **argv);
-	void (*help)(void);
-} local_commands[] = {{"checkpoints", app_checkpoints, app_checkpoints_help}, {"export", app_export, app_export_help}};
-
-/* NULL: there is none of this name. */
-static const struct local_command *find_local_command(const char *name)
-{
-	for (size_t i = 0; i < sizeof local_commands / sizeof local_commands[0]; i++)
-		if (strcmp(name, local_commands[i].name) == 0)
-			return &local_commands[i];
-	return NULL;
-}
-
 static int run_locally(const struct local_command *command, int argc, char **argv)
 {
-	const ftmpi_status status = command->run(argc, argv);
+	int exit_code = EXIT_SUCCESS;
+	const ftmpi_status status = command->run(argc, argv, &exit_code);
 
-	if (status != FTMPI_OK)
-		print_error(status);
+	if (status == FTMPI_OK)
+		return exit_code;
+	print_error(status);
 	return ftmpi_status_exit_code(status);
 }
 
@@ -180,6 +195,14 @@ static const struct command *find_command(const char *name)
 	for (int i = 0; i < N_COMMANDS; i++)
 		if (strcmp(name, commands[i].name) == 0)
 			return &commands[i];
+	return NULL;
+}
+
+static const struct local_command *find_local_command(const char *name)
+{
+	for (int i = 0; i < N_LOCAL_COMMANDS; i++)
+		if (strcmp(name, local_commands[i].name) == 0)
+			return &local_commands[i];
 	return NULL;
 }
 
@@ -197,7 +220,7 @@ static int run(int argc, char **argv)
 	}
 	if (has_argument(argc - 1, argv + 1, "--help", "-h") && (local != NULL || command != NULL)) {
 		if (speaks_before_mpi() && local != NULL)
-			local->help();
+			local->print_help();
 		else if (speaks_before_mpi())
 			print_help(command, named);
 		return EXIT_SUCCESS;

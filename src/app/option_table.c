@@ -274,8 +274,11 @@ done:
 
 ftmpi_status app__set_value(struct app_options *options, const struct row *row, const char *text, const char *origin)
 {
-	void *field = app__field_of(options, row);
+	return app__set_field(app__field_of(options, row), row, text, origin);
+}
 
+ftmpi_status app__set_field(void *field, const struct row *row, const char *text, const char *origin)
+{
 	switch (row->type) {
 	case INTEGER:
 		return parse_integer(row, text, origin, field);

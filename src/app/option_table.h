@@ -35,6 +35,13 @@ const struct row *app__find_row(const char *name, size_t n);
 ftmpi_status app__set_value(struct app_options *options, const struct row *row, const char *text,
 			    const char *origin) FTMPI_CHECK_RESULT;
 
+/** app__set_value of a row whose value lies at `field`: for tables of other options than these. */
+ftmpi_status app__set_field(void *field, const struct row *row, const char *text,
+			    const char *origin) FTMPI_CHECK_RESULT;
+
+/** Print a row as --help shows it. */
+void app__print_row(const struct row *row);
+
 /** Write a value in its one canonical form. */
 void app__format_value(const struct app_options *options, const struct row *row, char *text, size_t bytes);
 

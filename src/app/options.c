@@ -425,7 +425,7 @@ static void print_wrapped(const char *text, int column)
 	(void)printf("\n");
 }
 
-static void print_row(const struct row *row)
+void app__print_row(const struct row *row)
 {
 	char left[64], text[512];
 	size_t used;
@@ -457,7 +457,7 @@ void app_options_help(enum app_command command)
 		if (strcmp(section, app__rows[i].section) != 0)
 			(void)printf("\n%s\n", app__rows[i].section);
 		section = app__rows[i].section;
-		print_row(&app__rows[i]);
+		app__print_row(&app__rows[i]);
 	}
 	(void)printf("\nEvery option may also come from a file of 'name = value' lines, --config FILE, or from the "
 		     "environment\n"

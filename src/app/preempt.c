@@ -128,7 +128,7 @@ static double slurm_end_s(void)
 	return job == NULL ? 0 : ask_squeue(job);
 }
 
-static double find_deadline(const struct app_options *options)
+double app_deadline(const struct app_options *options)
 {
 	struct timespec now;
 	double deadline_s = slurm_end_s();
@@ -139,9 +139,6 @@ static double find_deadline(const struct app_options *options)
 
 		deadline_s = deadline_s > 0 && deadline_s < end_s ? deadline_s : end_s;
 	}
-	if (deadline_s > 0)
-		ftmpi_log(FTMPI_LOG_INFO, "time ends in %.0f s: saving and stopping before",
-			  deadline_s - (double)now.tv_sec);
 	return deadline_s;
 }
 
@@ -153,7 +150,10 @@ ftmpi_status app_create_preemption(const struct app_options *options, bool chief
 	ftmpi_preemption_options_init(&preemption);
 	FTMPI_TRY(parse_signals(options->signals, &preemption));
 	if (chief)
-		preemption.deadline_s = find_deadline(options);
+		preemption.deadline_s = app_deadline(options);
+	if (preemption.deadline_s > 0)
+		ftmpi_log(FTMPI_LOG_INFO, "time ends in %.0f s: saving and stopping before",
+			  preemption.deadline_s - (double)time(NULL));
 	FTMPI_TRY(ftmpi_preemption_create(&preemption, out));
 done:
 	return status;

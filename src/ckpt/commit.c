@@ -22,7 +22,7 @@
 /* Room for the directory's growth, and for a second state file: what it says of one checkpoint. */
 enum { SLACK_BYTES = 64 * 1024, ITEM_BYTES = 3 * FTMPI__NAME_MAX + 256 };
 
-static ftmpi_status check_save(const ftmpi_store *store, int64_t number)
+ftmpi_status ftmpi__check_save(const ftmpi_store *store, int64_t number)
 {
 	ftmpi_status status = FTMPI_OK;
 
@@ -196,7 +196,7 @@ ftmpi_status ftmpi_store_save(ftmpi_store *store, const ftmpi_registry *registry
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_store_item facts;
 
-	FTMPI_TRY(check_save(store, number));
+	FTMPI_TRY(ftmpi__check_save(store, number));
 	trim(store);
 	FTMPI_TRY(commit(store, registry, number, &facts));
 	retain(store, number);
@@ -213,7 +213,7 @@ ftmpi_status ftmpi_store_clear(ftmpi_store *store)
 	ftmpi_status status = FTMPI_OK;
 	int64_t n = 0, n_failed = 0;
 
-	FTMPI_TRY(check_save(store, 0));
+	FTMPI_TRY(ftmpi__check_save(store, 0));
 	ftmpi__file_remove(&store->directory, FTMPI__STATE_FILE);
 	FTMPI_TRY(ftmpi__directory_sync(&store->directory, false));
 	for (int i = 0; i < ftmpi__items_count(&store->state); i++)
@@ -232,7 +232,7 @@ ftmpi_status ftmpi_store_prune(ftmpi_store *store, int64_t keep, int64_t *n_dele
 	ftmpi_status status = FTMPI_OK;
 	int64_t n = 0, n_failed = 0;
 
-	FTMPI_TRY(check_save(store, 0));
+	FTMPI_TRY(ftmpi__check_save(store, 0));
 	if (keep < 0)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "cannot keep %lld checkpoints: give 0 or more", (long long)keep);
 	ftmpi__retention_sweep(store, keep, -1, false, &n, &n_failed);

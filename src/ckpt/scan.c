@@ -78,6 +78,8 @@ static ftmpi_status take_name(void *context, const char *name)
 		remove_temporary(store, name);
 	else if (is_set_aside(store->name, name))
 		store->n_bad++;
+	else if (ftmpi__file_number(store->name, name, FTMPI__SUFFIX FTMPI__SUSPECT, &number))
+		store->n_suspect++;
 done:
 	return status;
 }

@@ -149,7 +149,7 @@ static ftmpi_status load(ftmpi_store *store, bool *has_state)
 	ftmpi_status status = FTMPI_OK;
 
 	ftmpi__state_clear(&store->state);
-	store->n_bad = store->n_vanished = 0;
+	store->n_bad = store->n_suspect = store->n_vanished = 0;
 	FTMPI_TRY(read_state(store, has_state));
 	FTMPI_TRY(ftmpi__store_scan(store));
 done:
@@ -223,6 +223,11 @@ const ftmpi_store_item *ftmpi_store_get(const ftmpi_store *store, int i)
 int ftmpi_store_n_bad(const ftmpi_store *store)
 {
 	return store->n_bad;
+}
+
+int ftmpi_store_n_suspect(const ftmpi_store *store)
+{
+	return store->n_suspect;
 }
 
 /* A file under another's name is not what its name says. */
@@ -321,6 +326,11 @@ static ftmpi_status none_is_good(const ftmpi_store *store)
 			   "no good checkpoint in '%s': %d bad (%s-*%s%s*); to start over use another directory, or "
 			   "remove these files",
 			   store->path, store->n_bad, store->name, FTMPI__SUFFIX, FTMPI__BAD);
+	if (store->n_suspect > 0)
+		FTMPI_FAIL(FTMPI_ERR_DATA,
+			   "no checkpoint in '%s' but %d set aside (%s-*%s%s): give one its name back to go on from "
+			   "there; to start over use another directory",
+			   store->path, store->n_suspect, store->name, FTMPI__SUFFIX, FTMPI__SUSPECT);
 	if (store->n_vanished > 0)
 		FTMPI_FAIL(FTMPI_ERR_DATA,
 			   "no checkpoint in '%s', though its state file lists %d: they were moved or deleted; to "

@@ -13,6 +13,7 @@
 #define FTMPI__SUFFIX         ".weights.h5"
 #define FTMPI__TMP            ".tmp"
 #define FTMPI__BAD            ".bad"
+#define FTMPI__SUSPECT        ".suspect"
 
 /** Longest name of a store, and of a file in its directory with the terminating zero. */
 enum { FTMPI__NAME_MAX = FTMPI_STORE_NAME_MAX, FTMPI__FILE_NAME_MAX = 256 };
@@ -34,7 +35,7 @@ struct ftmpi_store {
 	bool quiet;  /**< no warnings about the directory: for one that looks again and again */
 	int lock_fd; /**< −1: no lock */
 	ftmpi__state state;
-	int n_bad;
+	int n_bad, n_suspect;
 	int n_vanished; /**< files that the state file lists and that are not there */
 	bool unsynced;  /**< a checkpoint has its name, but the fsync of the directory failed: the name may be lost */
 };
@@ -118,6 +119,11 @@ void ftmpi__lock_release(int *fd);
  * that are gone; count what was set aside; remove temporaries unless read-only. Errors: ERR_IO, ERR_MEMORY.
  */
 ftmpi_status ftmpi__store_scan(ftmpi_store *store) FTMPI_CHECK_RESULT;
+
+/* commit.c */
+
+/** Whether a store may be changed, and may get a checkpoint of this number. Errors: ERR_USAGE, ERR_BUSY (its lock was lost). */
+ftmpi_status ftmpi__check_save(const ftmpi_store *store, int64_t number) FTMPI_CHECK_RESULT;
 
 /* retention.c */
 

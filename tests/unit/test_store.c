@@ -241,6 +241,62 @@ static void test_set_aside(void **state)
 	fixture_destroy(&f);
 }
 
+/* A good checkpoint that is set aside on request, and its way back. */
+static void test_suspect(void **state)
+{
+	store_fixture f;
+	ftmpi_buffer lines;
+	ftmpi_reader *reader = NULL;
+	int64_t number = -1;
+	int captured;
+
+	(void)state;
+	fixture_create(&f, "suspect");
+	assert_fails(ftmpi_store_set_aside(f.store, &number), FTMPI_ERR_NOT_FOUND, "no older good checkpoint");
+	for (int i = 1; i <= 3; i++)
+		assert_ok(fixture_save(&f, i));
+	assert_ok(ftmpi_store_set_aside(f.store, &number));
+	assert_int_equal(number, 3);
+	assert_true(file_exists("suspect/ckpt-3.weights.h5.suspect"));
+	assert_items(f.store, "1 2");
+	assert_latest(&f, 2);
+	captured = capture_begin();
+	fixture_reopen(&f);
+	lines = capture_end(captured);
+	assert_captured(&lines, 0, "");
+	assert_items(f.store, "1 2");
+	assert_int_equal(ftmpi_store_n_suspect(f.store), 1);
+	assert_int_equal(ftmpi_store_n_bad(f.store), 0);
+	assert_fails(ftmpi_store_put_back(f.store, 4), FTMPI_ERR_NOT_FOUND, "cannot rename");
+	assert_ok(ftmpi_store_put_back(f.store, 3));
+	fixture_reopen(&f);
+	assert_items(f.store, "1 2 3");
+	assert_latest(&f, 3);
+	/* Once only: what comes to the same number again is not set aside over the first one, and that one does not replace it. */
+	assert_ok(ftmpi_store_set_aside(f.store, &number));
+	assert_ok(fixture_save(&f, 3));
+	assert_fails(ftmpi_store_set_aside(f.store, &number), FTMPI_ERR_USAGE, "was set aside once already");
+	assert_fails(ftmpi_store_put_back(f.store, 3), FTMPI_ERR_USAGE, "is there already");
+	assert_items(f.store, "1 2 3");
+	/* There is nothing to go back to where the older ones are bad. */
+	assert_int_equal(unlink("suspect/ckpt-3.weights.h5.suspect"), 0);
+	fixture_damage(&f, 1);
+	fixture_damage(&f, 2);
+	assert_fails(ftmpi_store_set_aside(f.store, &number), FTMPI_ERR_NOT_FOUND, "no older good checkpoint");
+	assert_latest(&f, 3);
+	/* A folder with nothing but what was set aside does not look new. */
+	assert_int_equal(rename("suspect/ckpt-3.weights.h5", "suspect/ckpt-3.weights.h5.suspect"), 0);
+	assert_int_equal(unlink("suspect/ckpt-1.weights.h5") + unlink("suspect/ckpt-2.weights.h5"), 0);
+	fixture_reopen(&f);
+	assert_fails(ftmpi_store_open_latest(f.store, &reader), FTMPI_ERR_DATA,
+		     "no checkpoint in 'suspect' but 1 set aside (ckpt-*.weights.h5.suspect)");
+	f.options.read_only = true;
+	fixture_reopen(&f);
+	assert_fails(ftmpi_store_set_aside(f.store, &number), FTMPI_ERR_USAGE, "opened to look only");
+	assert_fails(ftmpi_store_put_back(f.store, 3), FTMPI_ERR_USAGE, "opened to look only");
+	fixture_destroy(&f);
+}
+
 static void test_all_bad(void **state)
 {
 	store_fixture f;
@@ -541,6 +597,7 @@ int main(void)
 		cmocka_unit_test(test_verify_finds_every_change),
 		cmocka_unit_test(test_verify_finds_a_replacement),
 		cmocka_unit_test(test_set_aside),
+		cmocka_unit_test(test_suspect),
 		cmocka_unit_test(test_all_bad),
 		cmocka_unit_test(test_transient_error),
 		cmocka_unit_test(test_vanished),
