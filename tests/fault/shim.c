@@ -116,25 +116,25 @@ static int open_at(const char *call, int at, const char *name, int flags, mode_t
 
 EXPORT int openat(int at, const char *name, int flags, ...)
 {
-	TAKE_MODE(flags, mode)
+	TAKE_MODE(flags, mode) /* NOLINT(clang-analyzer-valist.Uninitialized): the macro begins the list */
 	return open_at("openat", at, name, flags, mode);
 }
 
 EXPORT int openat64(int at, const char *name, int flags, ...)
 {
-	TAKE_MODE(flags, mode)
+	TAKE_MODE(flags, mode) /* NOLINT(clang-analyzer-valist.Uninitialized): the macro begins the list */
 	return open_at("openat", at, name, flags, mode);
 }
 
 EXPORT int open(const char *name, int flags, ...)
 {
-	TAKE_MODE(flags, mode)
+	TAKE_MODE(flags, mode) /* NOLINT(clang-analyzer-valist.Uninitialized): the macro begins the list */
 	return open_at("open", AT_FDCWD, name, flags, mode);
 }
 
 EXPORT int open64(const char *name, int flags, ...)
 {
-	TAKE_MODE(flags, mode)
+	TAKE_MODE(flags, mode) /* NOLINT(clang-analyzer-valist.Uninitialized): the macro begins the list */
 	return open_at("open", AT_FDCWD, name, flags, mode);
 }
 
