@@ -16,11 +16,11 @@ run_command "$mpiexec" -n "$np" "$example" data backup interrupt
 [ "$exit_code" != 0 ] || fail "the interruption is not an error"
 expect_one_error_line "Interruption"
 [ "$(epochs)" = "1/10 2/10 3/10 4/10 5/10 " ] || fail "epochs $(epochs)"
-[ "$(find backup -name '*.h5')" = backup/backup-100.weights.h5 ] || fail "backups: $(ls backup)"
+[ "$(find backup -name '*.h5')" = backup/backup-5.weights.h5 ] || fail "backups: $(ls backup)"
 
 run_command "$mpiexec" -n "$np" "$example" data backup
 expect_exit 0
-expect_stdout "Restored from 'backup/backup-100.weights.h5'."
+expect_stdout "Restored from 'backup/backup-5.weights.h5'."
 [ "$(epochs)" = "6/10 7/10 8/10 9/10 10/10 " ] || fail "epochs $(epochs)"
 [ "$(find backup -name '*.h5')" = backup/finished.weights.h5 ] || fail "after a normal end: $(ls backup)"
 grep -E '^20/20 - ' "$last.out" | sed 's/.*step - //' >resumed

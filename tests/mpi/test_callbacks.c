@@ -342,7 +342,7 @@ static void test_finished(void **state)
 
 	(void)state;
 	assert_ok(fit_with(trainer, &a, 2, 1, &callback, 1));
-	assert_false(exists("finished/backup-20.weights.h5"));
+	assert_false(exists("finished/backup-2.weights.h5"));
 	assert_false(exists("finished/checkpoint"));
 	assert_true(exists("finished/finished.weights.h5"));
 	callback = backup("finished", 0);
@@ -382,7 +382,7 @@ static void test_nan_keeps_backups(void **state)
 	assert_ok(fit_with(trainer, &s, 3, 1, callbacks, 2));
 	assert_ok(ftmpi_failpoints_arm(NULL, 0));
 	assert_int_equal(s.n_steps, 14);
-	assert_true(exists("nan/backup-10.weights.h5"));
+	assert_true(exists("nan/backup-1.weights.h5"));
 	assert_false(exists("nan/finished.weights.h5"));
 	ftmpi_trainer_destroy(&trainer);
 }

@@ -3,7 +3,10 @@
  *
  * Where a fit goes on:  1  `finished.weights.h5`, the end of an earlier launch     2  the newest good backup     whichever is further, if it is of this fit: the step
  * at which a fit begins is part of its state, and tells it from other fits of the program.
- * At a normal end:  1  finished.weights.h5     2  the backups are deleted     a crash in between leaves both, which is as good as 1 alone. */
+ * At a normal end:  1  finished.weights.h5, when the last batch has settled     2  the backups are deleted, in train_end     a crash in between leaves both, which
+ * is as good as 1 alone. What callbacks do to the state in train_end (the best weights, put back) is not in it: a relaunch with more epochs goes on from the state
+ * that the longer training would have had, and one that trains nothing calls train_end too.
+ * Backups are numbered by the save counter, not by the step: the last one saved is the newest, whatever another fit left, and after going back. */
 #include "train/callbacks/common.h"
 
 #include "train/clock.h"
@@ -16,13 +19,19 @@
 #define NAME     "backup_and_restore"
 #define FINISHED "finished"
 
+/* Where a fit began. */
+enum source { FROM_NOTHING, FROM_BACKUP, FROM_FINISHED };
+
 struct backup {
 	char directory[FTMPI__TEXT_BYTES - 64];
 	ftmpi_backup_and_restore_options options;
 	ftmpi_manager *manager;
 	int64_t begin_step; /* of this fit; saved */
 	int64_t ended;      /* the training was ended by a callback before epochs and steps were done; saved */
-	int64_t saved_step;
+	int64_t source;     /* enum source */
+	int64_t kept_step;  /* the end at this step is in the folder; −1: none is */
+	bool was_done;      /* there was nothing to train */
+	bool has_others;    /* on the chief: the newest backup was of another fit */
 };
 
 void ftmpi_backup_and_restore_options_init(ftmpi_backup_and_restore_options *options)
@@ -38,7 +47,9 @@ static ftmpi_status attach(void *context, ftmpi_fit *fit)
 
 	b->begin_step = ftmpi_fit_progress(fit).step;
 	b->ended = 0;
-	b->saved_step = -1;
+	b->kept_step = -1;
+	b->source = FROM_NOTHING;
+	b->was_done = b->has_others = false;
 	FTMPI_TRY(ftmpi__callback_track(fit, NAME, "begin_step", FTMPI_I64, &b->begin_step));
 	FTMPI_TRY(ftmpi__callback_track(fit, NAME, "ended", FTMPI_I64, &b->ended));
 done:
@@ -78,30 +89,48 @@ done:
 	return status;
 }
 
+/* @param why set to what is wrong with a bad file. */
+static ftmpi_status open_finished(const struct backup *b, ftmpi_reader **out, char *why, size_t why_bytes)
+{
+	ftmpi_status status = FTMPI_OK;
+	char path[FTMPI__TEXT_BYTES];
+
+	(void)snprintf(path, sizeof path, "%s/" FINISHED ".weights.h5", b->directory);
+	status = ftmpi_reader_open(path, out);
+	if (status == FTMPI_ERR_DATA)
+		(void)snprintf(why, why_bytes, "%s", ftmpi_error_message());
+	else if (status != FTMPI_ERR_NOT_FOUND)
+		FTMPI_TRY(status);
+	ftmpi_error_clear();
+	status = FTMPI_OK;
+done:
+	return status;
+}
+
 /* On the chief: from where to go on; NULL: from the beginning. */
 static ftmpi_status choose(struct backup *b, ftmpi_reader **out)
 {
 	ftmpi_status status = FTMPI_OK;
-	ftmpi_reader *finished = NULL, *backup = NULL;
-	char path[FTMPI__TEXT_BYTES];
+	ftmpi_reader *finished = NULL, *backup = NULL, **chosen;
+	char why[512] = "";
 	int64_t finished_step, backup_step;
 
-	(void)snprintf(path, sizeof path, "%s/" FINISHED ".weights.h5", b->directory);
-	status = ftmpi_reader_open(path, &finished);
-	if (status == FTMPI_ERR_DATA)
-		ftmpi_log(FTMPI_LOG_WARNING, "passing over a bad file: %s", ftmpi_error_message());
-	else if (status != FTMPI_ERR_NOT_FOUND)
-		FTMPI_TRY(status);
+	FTMPI_TRY(open_finished(b, &finished, why, sizeof why));
+	FTMPI_TRY(check_fit(b, &finished, &finished_step));
 	status = ftmpi_store_open_latest(ftmpi_manager_store(b->manager), &backup);
 	if (status != FTMPI_ERR_DATA || finished == NULL)
 		FTMPI_TRY(status);
-	FTMPI_TRY(check_fit(b, &finished, &finished_step));
+	b->has_others = backup != NULL;
 	FTMPI_TRY(check_fit(b, &backup, &backup_step));
-	*out = backup_step > finished_step ? backup : finished;
-	if (*out == backup)
-		backup = NULL;
-	else
-		finished = NULL;
+	b->has_others = b->has_others && backup == NULL;
+	if (finished == NULL && backup == NULL && why[0] != '\0')
+		FTMPI_FAIL(FTMPI_ERR_DATA, "%s; to train anew, delete it", why);
+	if (why[0] != '\0')
+		ftmpi_log(FTMPI_LOG_WARNING, "passing over a bad file: %s", why);
+	chosen = backup_step > finished_step ? &backup : &finished;
+	b->source = *chosen == NULL ? FROM_NOTHING : chosen == &backup ? FROM_BACKUP : FROM_FINISHED;
+	*out = *chosen;
+	*chosen = NULL;
 done:
 	ftmpi_reader_close(&finished);
 	ftmpi_reader_close(&backup);
@@ -114,15 +143,13 @@ static ftmpi_status restore(void *context, ftmpi_fit *fit)
 	struct backup *b = context;
 	const ftmpi_comm *comm = ftmpi_fit_comm(fit);
 	ftmpi_reader *reader = NULL;
-	bool found;
 
 	FTMPI_TRY(open_folder(b, fit));
 	if (ftmpi_comm_is_chief(comm))
 		status = choose(b, &reader);
 	FTMPI_TRY(ftmpi_agree(comm, status));
-	found = reader != NULL;
-	FTMPI_TRY(ftmpi_broadcast(comm, &found, (int64_t)sizeof found, FTMPI_CHIEF));
-	if (!found)
+	FTMPI_TRY(ftmpi_broadcast(comm, &b->source, (int64_t)sizeof b->source, FTMPI_CHIEF));
+	if (b->source == FROM_NOTHING)
 		goto done;
 	FTMPI_TRY(ftmpi_checkpoint_restore_reader(ftmpi_fit_checkpoint(fit), reader));
 	if (reader != NULL)
@@ -132,26 +159,64 @@ done:
 	return status;
 }
 
-static ftmpi_status train_begin(void *context, ftmpi_fit *fit)
+static bool is_end(const ftmpi_fit *fit)
 {
-	struct backup *b = context;
 	const ftmpi_progress p = ftmpi_fit_progress(fit);
 
-	b->saved_step = p.resumed ? p.step : -1;
-	if (b->ended != 0)
-		ftmpi_fit_stop(fit);
-	return FTMPI_OK;
+	return ftmpi_fit_stopping(fit) || (p.n_epochs > 0 && p.epoch >= p.n_epochs) ||
+	       (p.max_steps > 0 && p.step >= p.max_steps);
 }
 
-static ftmpi_status save(struct backup *b, ftmpi_fit *fit)
+/* A backup, or the end. Collective. */
+static ftmpi_status save(struct backup *b, ftmpi_fit *fit, bool finished)
 {
 	ftmpi_status status = FTMPI_OK;
 	const double begin_s = ftmpi__now_s();
-	const int64_t step = ftmpi_fit_progress(fit).step;
+	char path[FTMPI__TEXT_BYTES];
 
-	FTMPI_TRY(ftmpi_manager_save(b->manager, &step, false, NULL));
-	b->saved_step = step;
+	if (finished) {
+		(void)snprintf(path, sizeof path, "%s/" FINISHED, b->directory);
+		FTMPI_TRY(ftmpi_checkpoint_write(ftmpi_fit_checkpoint(fit), path, NULL));
+	} else {
+		FTMPI_TRY(ftmpi_manager_save(b->manager, NULL, false, NULL));
+	}
 	ftmpi_fit_saved(fit, ftmpi__now_s() - begin_s);
+done:
+	return status;
+}
+
+/* Keep the end of the training, once: as a backup where these stay. Collective. */
+static ftmpi_status keep_end(struct backup *b, ftmpi_fit *fit)
+{
+	ftmpi_status status = FTMPI_OK;
+	const int64_t step = ftmpi_fit_progress(fit).step, ended = ftmpi_fit_stopping(fit), ended_before = b->ended;
+
+	if (b->kept_step == step && b->ended == ended)
+		goto done;
+	b->ended = ended;
+	status = save(b, fit, b->options.delete_checkpoint);
+	if (status == FTMPI_OK)
+		b->kept_step = step;
+	else
+		b->ended = ended_before;
+done:
+	return status;
+}
+
+/* At its end already: it is kept as such before the callbacks' train_end. */
+static ftmpi_status train_begin(void *context, ftmpi_fit *fit)
+{
+	ftmpi_status status = FTMPI_OK;
+	struct backup *b = context;
+
+	if (b->ended != 0)
+		ftmpi_fit_stop(fit);
+	if (b->source == FROM_NOTHING || !is_end(fit))
+		goto done;
+	b->was_done = true;
+	if (b->source == FROM_FINISHED || !b->options.delete_checkpoint)
+		b->kept_step = ftmpi_fit_progress(fit).step;
+	FTMPI_TRY(keep_end(b, fit));
 done:
 	return status;
 }
@@ -163,33 +228,26 @@ static ftmpi_status settled(void *context, ftmpi_fit *fit)
 	const int64_t freq = b->options.save_freq;
 	const bool wanted = freq > 0 ? (p.step - b->begin_step) % freq == 0 : p.epoch_ended;
 
-	return wanted || (ftmpi_fit_preempted(fit) && b->options.save_before_preemption) ? save(b, fit) : FTMPI_OK;
+	if (is_end(fit))
+		return keep_end(b, fit);
+	return wanted || (ftmpi_fit_preempted(fit) && b->options.save_before_preemption) || ftmpi_fit_rewound(fit)
+		       ? save(b, fit, false)
+		       : FTMPI_OK;
 }
 
-/* On the chief: what is left of a training that is done. */
-static ftmpi_status delete_backups(struct backup *b)
-{
-	return ftmpi_store_clear(ftmpi_manager_store(b->manager));
-}
-
+/* After a divergence the backups are what one goes back to. Those of a later fit of the program stay when this one had nothing to do. */
 static ftmpi_status train_end(void *context, ftmpi_fit *fit)
 {
 	ftmpi_status status = FTMPI_OK;
 	struct backup *b = context;
-	char path[FTMPI__TEXT_BYTES];
 
-	if (ftmpi_fit_diverged(fit)) /* the backups are what one goes back to */
+	if (ftmpi_fit_diverged(fit))
 		goto done;
-	b->ended = ftmpi_fit_stopping(fit);
-	if (!b->options.delete_checkpoint) {
-		if (b->saved_step != ftmpi_fit_progress(fit).step || b->ended != 0)
-			FTMPI_TRY(save(b, fit));
+	FTMPI_TRY(keep_end(b, fit));
+	if (!b->options.delete_checkpoint)
 		goto done;
-	}
-	(void)snprintf(path, sizeof path, "%s/" FINISHED, b->directory);
-	FTMPI_TRY(ftmpi_checkpoint_write(ftmpi_fit_checkpoint(fit), path, NULL));
-	if (ftmpi_comm_is_chief(ftmpi_fit_comm(fit)))
-		status = delete_backups(b);
+	if (ftmpi_comm_is_chief(ftmpi_fit_comm(fit)) && !(b->was_done && b->has_others))
+		status = ftmpi_store_clear(ftmpi_manager_store(b->manager));
 	FTMPI_TRY(ftmpi_agree(ftmpi_fit_comm(fit), status));
 done:
 	return status;
