@@ -174,7 +174,9 @@ static ftmpi_status make_parts(struct parts *p, struct training *t, const ftmpi_
 	if (saves(c))
 		p->callbacks[p->n_callbacks++] = ftmpi_saver_callback(p->saver);
 	if (c->save_summary_steps > 0) {
-		FTMPI_TRY(ftmpi_tensorboard_create(c->model_dir, c->save_summary_steps, &p->summary));
+		const ftmpi_tensorboard_options summary = {.update_freq = c->save_summary_steps};
+
+		FTMPI_TRY(ftmpi_tensorboard_create(c->model_dir, &summary, &p->summary));
 		p->callbacks[p->n_callbacks++] = p->summary;
 	}
 	for (int i = 0; i < o->n_hooks; i++) {

@@ -365,13 +365,16 @@ static void test_infinite_parameters(void **state)
 static void test_other_callbacks(void **state)
 {
 	struct run r = options_of("callbacks", 35, 50);
+	const ftmpi_tensorboard_options board_options = {.update_freq = 1};
+	ftmpi_csv_logger_options csv_options;
 	ftmpi_callback *csv = NULL, *tensorboard = NULL;
 	char line[256];
 	FILE *file;
 
 	(void)state;
-	assert_ok(ftmpi_csv_logger_create("epochs.csv", ',', &csv));
-	assert_ok(ftmpi_tensorboard_create("events", 1, &tensorboard));
+	ftmpi_csv_logger_options_init(&csv_options);
+	assert_ok(ftmpi_csv_logger_create("epochs.csv", &csv_options, &csv));
+	assert_ok(ftmpi_tensorboard_create("events", &board_options, &tensorboard));
 	r.more[0] = csv;
 	r.more[1] = tensorboard;
 	r.fault = "step.loss:nan,hit=14";

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CSVLogger. A row is written when its epoch ends, before any checkpoint of that moment, so a relaunch may find rows from its future: it drops them. */
+/* CSVLogger. A row is written when its epoch ends, before any checkpoint of that moment, so a relaunch may find rows from its future: it drops them. Where a file
+ * has rows of earlier fits too, `begin` tells them apart. */
 #include "train/callbacks/common.h"
 
 #include "base/file.h"
@@ -13,12 +14,28 @@
 
 struct csv_logger {
 	char filename[FTMPI__TEXT_BYTES];
-	char separator;
-	FILE *file; /* chief, during a fit */
+	ftmpi_csv_logger_options options;
+	int64_t begin; /* of this fit's rows in the file, bytes; of the chief; saved */
+	FILE *file;    /* chief, during a fit */
 };
 
-/* Keep the head and the rows of epochs before `epoch`; a last line without its end goes. */
-static ftmpi_status drop_rows(const struct csv_logger *c, int64_t epoch)
+void ftmpi_csv_logger_options_init(ftmpi_csv_logger_options *options)
+{
+	*options = (ftmpi_csv_logger_options){.separator = ','};
+}
+
+/* About the run: rows decide nothing. */
+static ftmpi_status attach(void *context, ftmpi_fit *fit)
+{
+	struct csv_logger *c = context;
+
+	c->begin = 0;
+	return ftmpi_registry_add_scalar(ftmpi_checkpoint_registry(ftmpi_fit_checkpoint(fit)),
+					 "ftmpi/run/callbacks/csv_logger/begin", FTMPI_I64, &c->begin, FTMPI_RECORD);
+}
+
+/* Keep the head, what was there before this fit, and the rows of epochs before `epoch`; a last line without its end goes. @param n_kept bytes. */
+static ftmpi_status drop_rows(const struct csv_logger *c, int64_t epoch, int64_t *n_kept)
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi__image old = {0};
@@ -27,6 +44,8 @@ static ftmpi_status drop_rows(const struct csv_logger *c, int64_t epoch)
 
 	status = ftmpi__file_read(AT_FDCWD, c->filename, 0, c->filename, 0, NULL, &old);
 	if (status == FTMPI_ERR_NOT_FOUND) {
+		ftmpi_error_clear();
+		*n_kept = 0;
 		status = FTMPI_OK;
 		goto done;
 	}
@@ -36,11 +55,13 @@ static ftmpi_status drop_rows(const struct csv_logger *c, int64_t epoch)
 
 		if (old.data[i] != '\n')
 			continue;
-		if (begin == 0 || strtoll(line, NULL, 10) < epoch)
+		if (begin == 0 || (int64_t)begin < c->begin || strtoll(line, NULL, 10) < epoch)
 			FTMPI_TRY(ftmpi_buffer_append(&kept, line, i + 1 - begin));
 		begin = i + 1;
 	}
-	FTMPI_TRY(ftmpi__file_replace(c->filename, kept.data, kept.n_bytes));
+	if (kept.n_bytes != old.n_bytes)
+		FTMPI_TRY(ftmpi__file_replace(c->filename, kept.data, kept.n_bytes));
+	*n_kept = (int64_t)kept.n_bytes;
 done:
 	ftmpi_buffer_clear(&kept);
 	ftmpi__image_clear(&old);
@@ -51,10 +72,17 @@ done:
 static ftmpi_status begin_on_chief(struct csv_logger *c, bool goes_on, int64_t epoch)
 {
 	ftmpi_status status = FTMPI_OK;
+	const bool keeps = goes_on || c->options.append;
+	int64_t n_kept = 0;
 
-	if (goes_on)
-		FTMPI_TRY(drop_rows(c, epoch));
-	c->file = fopen(c->filename, goes_on ? "ae" : "we");
+	if (keeps) {
+		if (!goes_on)
+			c->begin = INT64_MAX;
+		FTMPI_TRY(drop_rows(c, epoch, &n_kept));
+		if (!goes_on)
+			c->begin = n_kept;
+	}
+	c->file = fopen(c->filename, keeps ? "ae" : "we");
 	if (c->file == NULL)
 		FTMPI_FAIL(ftmpi__io_status(errno), "cannot open '%s': %s", c->filename, strerror(errno));
 done:
@@ -89,12 +117,12 @@ static void write_row(const struct csv_logger *c, const ftmpi_logs *logs, int64_
 	if (ftell(c->file) == 0) {
 		(void)fprintf(c->file, "epoch");
 		for (int i = 0; i < logs->n; i++)
-			(void)fprintf(c->file, "%c%s", c->separator, logs->names[i]);
+			(void)fprintf(c->file, "%c%s", c->options.separator, logs->names[i]);
 		(void)fprintf(c->file, "\n");
 	}
 	(void)fprintf(c->file, "%lld", (long long)epoch);
 	for (int i = 0; i < logs->n; i++)
-		(void)fprintf(c->file, "%c%.17g", c->separator, logs->values[i]);
+		(void)fprintf(c->file, "%c%.17g", c->options.separator, logs->values[i]);
 	(void)fprintf(c->file, "\n");
 }
 
@@ -114,16 +142,21 @@ done:
 	return status;
 }
 
-ftmpi_status ftmpi_csv_logger_create(const char *filename, char separator, ftmpi_callback **out)
+ftmpi_status ftmpi_csv_logger_create(const char *filename, const ftmpi_csv_logger_options *options,
+				     ftmpi_callback **out)
 {
 	ftmpi_status status = FTMPI_OK;
 	struct csv_logger *c = NULL;
 
+	if (options->separator == '\0' || options->separator == '\n')
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "CSV logger: the separator ends the %s",
+			   options->separator == '\0' ? "text" : "line");
 	FTMPI_TRY(FTMPI_ALLOC(1, &c));
-	c->separator = separator == '\0' ? ',' : separator;
+	c->options = *options;
 	FTMPI_TRY(ftmpi__copy_text(c->filename, sizeof c->filename, filename, "the CSV logger's file name"));
 	FTMPI_TRY(ftmpi__callback_create(&(ftmpi_callback){.context = c,
 							   .name = "csv_logger",
+							   .attach = attach,
 							   .train_begin = train_begin,
 							   .epoch_end = epoch_end,
 							   .rewound = rewound,

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TensorBoard: scalars over the global step, through layer events, which takes care of relaunches. */
+/* TensorBoard: scalars over the global step, through layer events, which takes care of relaunches: what was said of steps behind the one that a relaunch goes on
+ * from is dropped. So a launch says of itself nothing before its first step, or a relaunch from the same step would say it again. All ranks know when something is
+ * written; the chief writes, and the end is agreed only then. */
 #include "train/callbacks/common.h"
 
 #include "train/clock.h"
@@ -8,116 +10,161 @@
 #include <ftmpi/trainer.h>
 
 #include <stdio.h>
+#include <string.h>
 
 struct tensorboard {
 	char log_dir[FTMPI__TEXT_BYTES];
-	int64_t update_freq;
+	ftmpi_tensorboard_options options;
 	ftmpi_events *events; /* chief, during a fit */
-	int64_t last_step;    /* of the last global_step/sec */
-	int64_t last_save;
-	double last_s;
+	int64_t last_batch;   /* step of the last batch_end; saved */
+	int64_t rate_step;    /* of the last global_step/sec */
+	double rate_s;        /* monotonic clock, at that */
+	int64_t save_step;    /* of the last checkpoint_sec */
+	bool has_begun;       /* a step of this launch has been made */
 };
 
-static ftmpi_status begin_on_chief(struct tensorboard *t, const ftmpi_progress *p)
+void ftmpi_tensorboard_options_init(ftmpi_tensorboard_options *options)
+{
+	*options = (ftmpi_tensorboard_options){.update_freq = 0};
+}
+
+/* About the run: scalars decide nothing. */
+static ftmpi_status attach(void *context, ftmpi_fit *fit)
+{
+	struct tensorboard *t = context;
+
+	t->last_batch = ftmpi_fit_progress(fit).step;
+	return ftmpi_registry_add_scalar(ftmpi_checkpoint_registry(ftmpi_fit_checkpoint(fit)),
+					 "ftmpi/run/callbacks/tensorboard/last_batch", FTMPI_I64, &t->last_batch,
+					 FTMPI_RECORD);
+}
+
+static ftmpi_status open_log(struct tensorboard *t, ftmpi_fit *fit)
 {
 	ftmpi_status status = FTMPI_OK;
+	const ftmpi_progress p = ftmpi_fit_progress(fit);
 
-	FTMPI_TRY(ftmpi_events_open(t->log_dir, p->resumed || p->step > 0 ? p->step : -1, &t->events));
-	FTMPI_TRY(ftmpi_events_add_scalar(t->events, "restarts", p->step, (double)p->n_relaunches));
-	FTMPI_TRY(ftmpi_events_flush(t->events));
-	t->last_step = p->step;
-	t->last_save = p->step;
-	t->last_s = ftmpi__now_s();
-done:
-	return status;
+	t->rate_step = t->save_step = p.step;
+	t->rate_s = ftmpi__now_s();
+	t->has_begun = false;
+	if (ftmpi_comm_is_chief(ftmpi_fit_comm(fit)))
+		status = ftmpi_events_open(t->log_dir, p.resumed || p.step > 0 ? p.step : -1, &t->events);
+	return ftmpi_agree(ftmpi_fit_comm(fit), status);
 }
 
 static ftmpi_status train_begin(void *context, ftmpi_fit *fit)
 {
-	const ftmpi_progress p = ftmpi_fit_progress(fit);
-
-	return ftmpi_comm_is_chief(ftmpi_fit_comm(fit)) ? begin_on_chief(context, &p) : FTMPI_OK;
+	return open_log(context, fit);
 }
 
-/* What was said of the steps that are taken back is dropped, as at a relaunch. */
+/* As at a relaunch. */
 static ftmpi_status rewound(void *context, ftmpi_fit *fit)
 {
 	struct tensorboard *t = context;
-	const ftmpi_progress p = ftmpi_fit_progress(fit);
 
-	if (t->events == NULL)
-		return FTMPI_OK;
 	ftmpi_events_close(&t->events);
-	return begin_on_chief(t, &p);
+	return open_log(t, fit);
+}
+
+/* On the chief; nothing elsewhere. */
+static ftmpi_status add(const struct tensorboard *t, const char *tag, int64_t step, double value)
+{
+	return t->events == NULL ? FTMPI_OK : ftmpi_events_add_scalar(t->events, tag, step, value);
+}
+
+static ftmpi_status flush(const struct tensorboard *t)
+{
+	return t->events == NULL ? FTMPI_OK : ftmpi_events_flush(t->events);
 }
 
 static ftmpi_status add_rate(struct tensorboard *t, int64_t step)
 {
-	const double now_s = ftmpi__now_s(), s = now_s - t->last_s;
-	const int64_t n_steps = step - t->last_step;
+	const double now_s = ftmpi__now_s(), s = now_s - t->rate_s;
+	const int64_t n_steps = step - t->rate_step;
 
-	t->last_step = step;
-	t->last_s = now_s;
-	return n_steps > 0 && s > 0 ? ftmpi_events_add_scalar(t->events, "global_step/sec", step, (double)n_steps / s)
-				    : FTMPI_OK;
+	t->rate_step = step;
+	t->rate_s = now_s;
+	return n_steps > 0 && s > 0 ? add(t, "global_step/sec", step, (double)n_steps / s) : FTMPI_OK;
 }
 
-static ftmpi_status add_batch(struct tensorboard *t, const ftmpi_progress *p)
+/* @param begins the launch's first. */
+static ftmpi_status add_batch(struct tensorboard *t, const ftmpi_progress *p, bool begins, bool due)
 {
 	ftmpi_status status = FTMPI_OK;
 
-	FTMPI_TRY(ftmpi_events_add_scalar(t->events, "batch_loss", p->step, p->batch_loss));
-	FTMPI_TRY(add_rate(t, p->step));
-	FTMPI_TRY(ftmpi_events_flush(t->events));
+	if (begins)
+		FTMPI_TRY(add(t, "restarts", p->step, (double)p->n_relaunches));
+	if (due) {
+		FTMPI_TRY(add(t, "batch_loss", p->step, p->batch_loss));
+		FTMPI_TRY(add_rate(t, p->step));
+	}
+	FTMPI_TRY(flush(t));
 done:
 	return status;
 }
 
+/* Due when one of the multiples of update_freq has been reached since the last call. */
 static ftmpi_status batch_end(void *context, ftmpi_fit *fit)
 {
+	ftmpi_status status = FTMPI_OK;
 	struct tensorboard *t = context;
 	const ftmpi_progress p = ftmpi_fit_progress(fit);
+	const int64_t freq = t->options.update_freq, before = t->last_batch;
+	const bool begins = !t->has_begun, due = freq > 0 && p.step / freq > before / freq;
 
-	return t->events != NULL && t->update_freq > 0 && p.step - t->last_step >= t->update_freq ? add_batch(t, &p)
-												  : FTMPI_OK;
+	t->last_batch = p.step;
+	t->has_begun = true;
+	if (begins || due)
+		status = ftmpi_agree(ftmpi_fit_comm(fit), add_batch(t, &p, begins, due));
+	return status;
+}
+
+/* The learning rate is the one that is next, whatever the callbacks before this one said of it. */
+static ftmpi_status add_epoch(struct tensorboard *t, const ftmpi_logs *logs, int64_t step, double learning_rate)
+{
+	ftmpi_status status = FTMPI_OK;
+	char tag[96];
+
+	for (int i = 0; i < logs->n; i++) {
+		if (strcmp(logs->names[i], "learning_rate") == 0)
+			continue;
+		(void)snprintf(tag, sizeof tag, "epoch_%s", logs->names[i]);
+		FTMPI_TRY(add(t, tag, step, logs->values[i]));
+	}
+	FTMPI_TRY(add(t, "epoch_learning_rate", step, learning_rate));
+	if (t->options.update_freq == 0)
+		FTMPI_TRY(add_rate(t, step));
+	FTMPI_TRY(flush(t));
+done:
+	return status;
 }
 
 static ftmpi_status epoch_end(void *context, ftmpi_fit *fit)
 {
-	ftmpi_status status = FTMPI_OK;
-	struct tensorboard *t = context;
-	const ftmpi_logs *logs = ftmpi_fit_logs(fit);
-	const int64_t step = ftmpi_fit_progress(fit).step;
-	char tag[96];
+	return ftmpi_agree(ftmpi_fit_comm(fit), add_epoch(context, ftmpi_fit_logs(fit), ftmpi_fit_progress(fit).step,
+							  (double)ftmpi_learner_learning_rate(ftmpi_fit_learner(fit))));
+}
 
-	if (t->events == NULL)
-		goto done;
-	for (int i = 0; i < logs->n; i++) {
-		(void)snprintf(tag, sizeof tag, "epoch_%s", logs->names[i]);
-		FTMPI_TRY(ftmpi_events_add_scalar(t->events, tag, step, logs->values[i]));
-	}
-	FTMPI_TRY(ftmpi_events_add_scalar(t->events, "epoch_learning_rate", step,
-					  (double)ftmpi_learner_learning_rate(ftmpi_fit_learner(fit))));
-	if (t->update_freq == 0)
-		FTMPI_TRY(add_rate(t, step));
-	FTMPI_TRY(ftmpi_events_flush(t->events));
+static ftmpi_status add_save(const struct tensorboard *t, const ftmpi_save_event *save)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	FTMPI_TRY(add(t, "checkpoint_sec", save->step, save->save_s));
+	FTMPI_TRY(flush(t));
 done:
 	return status;
 }
 
-/* What was saved since the last look. */
+/* What was saved since the last look; in train_end too. */
 static ftmpi_status settled(void *context, ftmpi_fit *fit)
 {
-	ftmpi_status status = FTMPI_OK;
 	struct tensorboard *t = context;
 	const ftmpi_save_event save = ftmpi_fit_last_save(fit);
 
-	if (t->events == NULL || save.step <= t->last_save)
-		goto done;
-	t->last_save = save.step;
-	FTMPI_TRY(ftmpi_events_add_scalar(t->events, "checkpoint_sec", save.step, save.save_s));
-done:
-	return status;
+	if (save.step <= t->save_step)
+		return FTMPI_OK;
+	t->save_step = save.step;
+	return ftmpi_agree(ftmpi_fit_comm(fit), add_save(t, &save));
 }
 
 static void detach(void *context)
@@ -127,26 +174,30 @@ static void detach(void *context)
 	ftmpi_events_close(&t->events);
 }
 
-ftmpi_status ftmpi_tensorboard_create(const char *log_dir, int64_t update_freq, ftmpi_callback **out)
+ftmpi_status ftmpi_tensorboard_create(const char *log_dir, const ftmpi_tensorboard_options *options,
+				      ftmpi_callback **out)
 {
 	ftmpi_status status = FTMPI_OK;
 	struct tensorboard *t = NULL;
 
-	if (update_freq < 0)
+	if (options->update_freq < 0)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "TensorBoard: update_freq is %lld: give 0 (epochs) or more",
-			   (long long)update_freq);
+			   (long long)options->update_freq);
 	FTMPI_TRY(FTMPI_ALLOC(1, &t));
-	t->update_freq = update_freq;
+	t->options = *options;
 	FTMPI_TRY(ftmpi__copy_text(t->log_dir, sizeof t->log_dir, log_dir, "TensorBoard's folder"));
 	FTMPI_TRY(ftmpi__callback_create(&(ftmpi_callback){.context = t,
 							   .name = "tensorboard",
+							   .attach = attach,
 							   .train_begin = train_begin,
 							   .batch_end = batch_end,
 							   .epoch_end = epoch_end,
 							   .rewound = rewound,
 							   .settled = settled,
+							   .train_end = settled,
 							   .detach = detach,
-							   .destroy = ftmpi_free},
+							   .destroy = ftmpi_free,
+							   .alike = true},
 					 out));
 	t = NULL;
 done:
