@@ -12,4 +12,4 @@ if [ "$2" = tensorboard ]; then
 	"$python" -c 'import tensorboard' 2>/dev/null || skip "$python has no tensorboard (pip install tensorboard)"
 fi
 need "$python"
-"$python" "$source_dir/tests/events/read_back.py" "$1" "$2"
+"$python" -B "$source_dir/tests/events/read_back.py" "$1" "$2"
