@@ -1,167 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ready-made callbacks against hand-worked values, and Keras's known defects of BackupAndRestore, each shown to be absent. The validation data's loss is made
- * to go as a test wants it by a callback that sets it. */
-#include "mpi/mpi_test.h"
-
-#include <ftmpi/ftmpi.h>
-#include <math.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-enum { N_SAMPLES = 40, N_FEATURES = 6, N_WORKERS = 4, BATCH = 4, STEPS_AN_EPOCH = 10 };
-
-static float inputs[N_SAMPLES * N_FEATURES];
-static int32_t labels[N_SAMPLES];
-static ftmpi_dataset *data;
-static ftmpi_model *model;
-
-static int setup(void **state)
-{
-	const int64_t dims[] = {N_FEATURES};
-	const ftmpi_layer_spec specs[] = {{.kind = FTMPI_DENSE, .units = 5, .activation = FTMPI_RELU},
-					  {.kind = FTMPI_DROPOUT, .rate = 0.25},
-					  {.kind = FTMPI_DENSE, .units = 2}};
-	ftmpi_dataset_options options;
-
-	(void)state;
-	ftmpi_dataset_options_init(&options);
-	options.n_classes = 2;
-	for (int i = 0; i < N_SAMPLES; i++) {
-		labels[i] = i % 2;
-		for (int k = 0; k < N_FEATURES; k++)
-			inputs[i * N_FEATURES + k] = sinf((float)(i * 5 + k)) + (float)(k % 2 == labels[i]);
-	}
-	assert_ok(ftmpi_dataset_from_memory(inputs, labels, N_SAMPLES, 1, dims, &options, &data));
-	assert_ok(ftmpi_model_create(dims, 1, specs, 3, &model));
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	ftmpi_dataset_destroy(&data);
-	ftmpi_model_destroy(&model);
-	return 0;
-}
-
-static ftmpi_trainer *create(void)
-{
-	ftmpi_trainer *trainer = NULL;
-	ftmpi_trainer_options options;
-	ftmpi_compile compile;
-
-	ftmpi_trainer_options_init(&options);
-	options.n_workers = N_WORKERS;
-	ftmpi_compile_init(&compile);
-	assert_ok(ftmpi_trainer_create(world, model, &compile, &options, &trainer));
-	return trainer;
-}
-
-/* A callback of the tests: gives val_loss a course, counts, interrupts. */
-struct script {
-	const double *val_loss; /* [n], by epoch */
-	int64_t fail_epoch;     /* fail at the end of this epoch; −1: never */
-	int64_t fail_step;      /* fail in the batch_end of this step; 0: never */
-	int64_t n_steps, first_epoch, first_batch, n_epochs;
-	ftmpi_digest digest;
-	float rates[32]; /* learning rate at the end of each epoch */
-};
-
-static ftmpi_status begin_script(void *context, ftmpi_fit *fit)
-{
-	struct script *s = context;
-
-	s->first_epoch = ftmpi_fit_progress(fit).epoch;
-	s->first_batch = ftmpi_fit_progress(fit).batch;
-	return FTMPI_OK;
-}
-
-static ftmpi_status count_step(void *context, ftmpi_fit *fit)
-{
-	struct script *s = context;
-
-	s->n_steps++;
-	if (s->fail_step > 0 && ftmpi_fit_progress(fit).step == s->fail_step)
-		return ftmpi_error_set(FTMPI_ERR_INTERNAL, __FILE__, __LINE__, "interrupted");
-	return FTMPI_OK;
-}
-
-static ftmpi_status set_val_loss(void *context, ftmpi_fit *fit)
-{
-	const struct script *s = context;
-
-	if (s->val_loss != NULL)
-		ftmpi_fit_log(fit, "val_loss", s->val_loss[ftmpi_fit_progress(fit).epoch]);
-	return FTMPI_OK;
-}
-
-static ftmpi_status end_script(void *context, ftmpi_fit *fit)
-{
-	struct script *s = context;
-
-	return ftmpi_checkpoint_state_digest(ftmpi_fit_checkpoint(fit), &s->digest);
-}
-
-/* After the others: the learning rate that they leave, and the interruption. */
-static ftmpi_status end_epoch(void *context, ftmpi_fit *fit)
-{
-	struct script *s = context;
-	const int64_t epoch = ftmpi_fit_progress(fit).epoch;
-
-	s->n_epochs++;
-	if (epoch < 32)
-		s->rates[epoch] = ftmpi_learner_learning_rate(ftmpi_fit_learner(fit));
-	if (epoch == s->fail_epoch)
-		return ftmpi_error_set(FTMPI_ERR_INTERNAL, __FILE__, __LINE__, "interrupted");
-	return FTMPI_OK;
-}
-
-/* Fit with the script's first half, the callbacks, its second half. Takes the callbacks over. */
-static ftmpi_status fit_with(ftmpi_trainer *trainer, struct script *s, int64_t epochs, int64_t per_execution,
-			     ftmpi_callback **own, int n_own)
-{
-	const ftmpi_callback first = {.context = s, .train_begin = begin_script, .epoch_end = set_val_loss};
-	const ftmpi_callback last = {
-		.context = s, .settled = count_step, .epoch_end = end_epoch, .train_end = end_script};
-	const ftmpi_callback *callbacks[8] = {&first};
-	ftmpi_fit_options options;
-	ftmpi_status status;
-
-	for (int i = 0; i < n_own; i++)
-		callbacks[1 + i] = own[i];
-	callbacks[1 + n_own] = &last;
-	ftmpi_fit_options_init(&options);
-	options.train = options.validation = data;
-	options.batch_size = BATCH;
-	options.epochs = epochs;
-	options.steps_per_execution = per_execution;
-	options.callbacks = callbacks;
-	options.n_callbacks = n_own + 2;
-	status = ftmpi_trainer_fit(trainer, &options);
-	for (int i = 0; i < n_own; i++)
-		ftmpi_callback_destroy(&own[i]);
-	return status;
-}
-
-static bool exists(const char *path)
-{
-	struct stat st;
-	bool found = ftmpi_comm_is_chief(world) && stat(path, &st) == 0;
-
-	assert_ok(ftmpi_broadcast(world, &found, sizeof found, FTMPI_CHIEF));
-	return found;
-}
-
-static ftmpi_callback *backup(const char *dir, int64_t save_freq)
-{
-	ftmpi_callback *callback = NULL;
-	ftmpi_backup_and_restore_options options;
-
-	ftmpi_backup_and_restore_options_init(&options);
-	options.save_freq = save_freq;
-	assert_ok(ftmpi_backup_and_restore_create(dir, &options, &callback));
-	return callback;
-}
+/* The ready-made callbacks against hand-worked values, as Keras behaves. */
+#include "mpi/callbacks_test.h"
 
 static void test_early_stopping(void **state)
 {
@@ -234,6 +73,95 @@ static void test_plateau(void **state)
 	ftmpi_trainer_destroy(&trainer);
 }
 
+/* By epoch, and how many epochs are trained. */
+static void test_early_stopping_rules(void **state)
+{
+	static const struct {
+		const char *what;
+		double course[8];
+		ftmpi_early_stopping_options options;
+		int64_t n_epochs;
+	} rows[] = {
+		{"patience 0", {1.0, 0.9, 0.9, 0.1}, {.baseline = NAN}, 3},
+		{"not in the first epoch", {NAN, NAN, 0.5, 0.1}, {.baseline = NAN}, 2},
+		{"min_delta", {1.0, 0.95, 0.92, 0.1}, {.min_delta = 0.1, .patience = 2, .baseline = NAN}, 3},
+		{"min_delta, in steps",
+		 {1.0, 0.95, 0.85, 0.8, 0.8},
+		 {.min_delta = 0.1, .patience = 2, .baseline = NAN},
+		 5},
+		{"a baseline that is not reached", {1.0, 0.9, 0.8, 0.85, 0.1}, {.patience = 3, .baseline = 0.5}, 4},
+		{"a baseline that is reached",
+		 {1.0, 0.9, 0.4, 0.45, 0.45, 0.45, 0.1},
+		 {.patience = 3, .baseline = 0.5},
+		 6},
+		{"start_from_epoch",
+		 {0.1, 0.1, 1.0, 1.1, 1.1, 0.05},
+		 {.patience = 2, .baseline = NAN, .start_from_epoch = 2},
+		 5},
+		{"upwards", {1, 2, 3, 2.5, 3, 4}, {.mode = FTMPI_MONITOR_MAX, .patience = 2, .baseline = NAN}, 5},
+		{"never", {8, 7, 6, 5, 4, 3, 2, 1}, {.baseline = NAN}, 8},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct script s = {.val_loss = rows[i].course, .fail_epoch = -1};
+		ftmpi_early_stopping_options options = rows[i].options;
+		ftmpi_trainer *trainer = create();
+		ftmpi_callback *callback = NULL;
+
+		print_message("%s\n", rows[i].what);
+		options.monitor = "val_loss";
+		assert_ok(ftmpi_early_stopping_create(&options, &callback));
+		assert_ok(fit_with(trainer, &s, 8, 1, &callback, 1));
+		assert_int_equal(s.n_epochs, rows[i].n_epochs);
+		ftmpi_trainer_destroy(&trainer);
+	}
+}
+
+/* By epoch: the loss, and the learning rate that is left. */
+static void test_plateau_rules(void **state)
+{
+	static const struct {
+		const char *what;
+		double course[5];
+		ftmpi_reduce_lr_on_plateau_options options;
+		float rates[5];
+	} rows[] = {
+		{"min_lr",
+		 {1, 1, 1, 1, 1},
+		 {.factor = 0.1, .patience = 1, .min_lr = 5e-4},
+		 {1e-3F, 5e-4F, 5e-4F, 5e-4F, 5e-4F}},
+		{"min_delta",
+		 {1, 0.99, 0.98, 0.8, 0.9},
+		 {.factor = 0.5, .patience = 2, .min_delta = 0.1},
+		 {1e-3F, 1e-3F, 5e-4F, 5e-4F, 5e-4F}},
+		{"upwards",
+		 {1, 2, 1.5, 3, 3},
+		 {.mode = FTMPI_MONITOR_MAX, .factor = 0.5, .patience = 1},
+		 {1e-3F, 1e-3F, 5e-4F, 5e-4F, 2.5e-4F}},
+		{"rest of two epochs",
+		 {1, 1, 1, 1, 1},
+		 {.factor = 0.5, .patience = 1, .cooldown = 2},
+		 {1e-3F, 5e-4F, 5e-4F, 2.5e-4F, 2.5e-4F}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct script s = {.val_loss = rows[i].course, .fail_epoch = -1};
+		ftmpi_reduce_lr_on_plateau_options options = rows[i].options;
+		ftmpi_trainer *trainer = create();
+		ftmpi_callback *callback = NULL;
+
+		print_message("%s\n", rows[i].what);
+		options.monitor = "val_loss";
+		assert_ok(ftmpi_reduce_lr_on_plateau_create(&options, &callback));
+		assert_ok(fit_with(trainer, &s, 5, 1, &callback, 1));
+		for (int k = 0; k < 5; k++)
+			assert_true(s.rates[k] == rows[i].rates[k]);
+		ftmpi_trainer_destroy(&trainer);
+	}
+}
+
 static float decay(void *context, int64_t epoch, float lr)
 {
 	(void)context;
@@ -268,125 +196,6 @@ static void test_schedule(void **state)
 	ftmpi_trainer_destroy(&trainer);
 }
 
-/* Crash at step 17 of 10-step epochs with a backup every 5 batches, whatever steps_per_execution is: 30 steps in all, not 36; twice in the same epoch too. */
-static void test_exact_batch(void **state)
-{
-	ftmpi_trainer *trainer;
-	ftmpi_callback *callback;
-	struct script whole = {.fail_epoch = -1};
-	static const int64_t per_execution[] = {1, 3, 10};
-
-	(void)state;
-	trainer = create();
-	callback = backup("exact-whole", 5);
-	assert_ok(fit_with(trainer, &whole, 3, 1, &callback, 1));
-	ftmpi_trainer_destroy(&trainer);
-	for (int i = 0; i < 3; i++) {
-		struct script a = {.fail_epoch = -1, .fail_step = 17}, b = {.fail_epoch = -1, .fail_step = 18},
-			      c = {.fail_epoch = -1};
-		char dir[32];
-
-		(void)snprintf(dir, sizeof dir, "exact-%d", i);
-		trainer = create();
-		callback = backup(dir, 5);
-		assert_fails(fit_with(trainer, &a, 3, per_execution[i], &callback, 1), FTMPI_ERR_INTERNAL,
-			     "interrupted");
-		ftmpi_trainer_destroy(&trainer);
-		trainer = create();
-		callback = backup(dir, 5);
-		assert_fails(fit_with(trainer, &b, 3, per_execution[i], &callback, 1), FTMPI_ERR_INTERNAL,
-			     "interrupted");
-		assert_int_equal(b.first_epoch, 1);
-		assert_int_equal(b.first_batch, 5);
-		ftmpi_trainer_destroy(&trainer);
-		trainer = create();
-		callback = backup(dir, 5);
-		assert_ok(fit_with(trainer, &c, 3, per_execution[i], &callback, 1));
-		assert_int_equal(c.n_steps, 15); /* 15 were in the backup: 30 in all */
-		assert_int_equal(ftmpi_learner_step_count(ftmpi_trainer_learner(trainer)), 30);
-		assert_true(ftmpi_digest_equal(c.digest, whole.digest));
-		ftmpi_trainer_destroy(&trainer);
-	}
-}
-
-/* A second crash in the first resumed epoch loses nothing that the first backup had. */
-static void test_second_crash(void **state)
-{
-	struct script a = {.fail_epoch = 1}, b = {.fail_epoch = -1, .fail_step = 13}, c = {.fail_epoch = -1};
-	ftmpi_trainer *trainer = create();
-	ftmpi_callback *callback = backup("second", 0);
-
-	(void)state;
-	assert_fails(fit_with(trainer, &a, 4, 1, &callback, 1), FTMPI_ERR_INTERNAL, "interrupted");
-	ftmpi_trainer_destroy(&trainer);
-	trainer = create();
-	callback = backup("second", 0);
-	assert_fails(fit_with(trainer, &b, 4, 1, &callback, 1), FTMPI_ERR_INTERNAL, "interrupted");
-	assert_int_equal(b.first_epoch, 1);
-	ftmpi_trainer_destroy(&trainer);
-	trainer = create();
-	callback = backup("second", 0);
-	assert_ok(fit_with(trainer, &c, 4, 1, &callback, 1));
-	assert_int_equal(c.first_epoch, 1);
-	assert_int_equal(c.n_epochs, 3);
-	ftmpi_trainer_destroy(&trainer);
-}
-
-/* Done: the backups are gone, a relaunch trains nothing and has the weights; more epochs go on from there; another fit of the program is not touched by it. */
-static void test_finished(void **state)
-{
-	struct script a = {.fail_epoch = -1}, b = a, c = a, d = a;
-	ftmpi_trainer *trainer = create();
-	ftmpi_callback *callback = backup("finished", 0);
-	const double *losses;
-
-	(void)state;
-	assert_ok(fit_with(trainer, &a, 2, 1, &callback, 1));
-	assert_false(exists("finished/backup-2.weights.h5"));
-	assert_false(exists("finished/checkpoint"));
-	assert_true(exists("finished/finished.weights.h5"));
-	callback = backup("finished", 0);
-	assert_ok(fit_with(trainer, &d, 2, 1, &callback, 1)); /* a second fit of the same program */
-	assert_int_equal(d.n_steps, 20);
-	ftmpi_trainer_destroy(&trainer);
-
-	trainer = create();
-	callback = backup("finished-again", 0);
-	assert_ok(fit_with(trainer, &a, 2, 1, &callback, 1));
-	ftmpi_trainer_destroy(&trainer);
-	trainer = create();
-	callback = backup("finished-again", 0);
-	assert_ok(fit_with(trainer, &b, 2, 1, &callback, 1));
-	assert_int_equal(b.n_steps, 0);
-	assert_true(ftmpi_digest_equal(a.digest, b.digest));
-	assert_int_equal(ftmpi_trainer_history(trainer, "loss", &losses), 2);
-	ftmpi_trainer_destroy(&trainer);
-	trainer = create();
-	callback = backup("finished-again", 0);
-	assert_ok(fit_with(trainer, &c, 3, 1, &callback, 1));
-	assert_int_equal(c.n_steps, 10);
-	ftmpi_trainer_destroy(&trainer);
-}
-
-/* A stop because the loss was not finite leaves the backups, which Keras deletes. */
-static void test_nan_keeps_backups(void **state)
-{
-	struct script s = {.fail_epoch = -1};
-	ftmpi_trainer *trainer = create();
-	ftmpi_callback *callbacks[2] = {NULL};
-
-	(void)state;
-	callbacks[0] = backup("nan", 0);
-	assert_ok(ftmpi_terminate_on_nan_create(&callbacks[1]));
-	assert_ok(ftmpi_failpoints_arm("step.loss:nan,hit=15", ftmpi_comm_rank(world)));
-	assert_ok(fit_with(trainer, &s, 3, 1, callbacks, 2));
-	assert_ok(ftmpi_failpoints_arm(NULL, 0));
-	assert_int_equal(s.n_steps, 14);
-	assert_true(exists("nan/backup-1.weights.h5"));
-	assert_false(exists("nan/finished.weights.h5"));
-	ftmpi_trainer_destroy(&trainer);
-}
-
 static void test_model_checkpoint(void **state)
 {
 	static const double course[] = {1.0, 0.5, 0.75, 0.25};
@@ -417,15 +226,154 @@ static void test_model_checkpoint(void **state)
 	ftmpi_trainer_destroy(&trainer);
 }
 
+/* Every epoch, upwards, and the forms of fields. */
+static void test_model_checkpoint_fields(void **state)
+{
+	static const double course[] = {1.0, 0.5, 1.25};
+	static const char *const bad[] = {"{epoch:.2f}", "{epoch:2}", "{val_loss:d}",    "{val_loss:.2}",
+					  "{}",          "{:02d}",    "{val_loss:.99f}", "{val_loss:x}"};
+	struct script s = {.val_loss = course, .fail_epoch = -1};
+	ftmpi_trainer *trainer = create();
+	ftmpi_callback *callbacks[3] = {NULL};
+	ftmpi_model_checkpoint_options options;
+	char path[64];
+
+	(void)state;
+	ftmpi_model_checkpoint_options_init(&options);
+	assert_ok(ftmpi_model_checkpoint_create("all/{epoch}.weights.h5", &options, &callbacks[0]));
+	options.save_best_only = true;
+	options.mode = FTMPI_MONITOR_MAX;
+	assert_ok(ftmpi_model_checkpoint_create("all/{val_loss:07.3f}-{val_loss:.1e}-{epoch:3d}.weights.h5", &options,
+						&callbacks[1]));
+	options = (ftmpi_model_checkpoint_options){.monitor = "loss", .save_freq = 20};
+	assert_ok(ftmpi_model_checkpoint_create("all/batch-{epoch:02d}.weights.h5", &options, &callbacks[2]));
+	assert_ok(fit_with(trainer, &s, 3, 3, callbacks, 3));
+	assert_true(exists("all/1.weights.h5") && exists("all/2.weights.h5") && exists("all/3.weights.h5"));
+	assert_true(exists("all/001.000-1.0e+00-  1.weights.h5"));
+	assert_false(exists("all/000.500-5.0e-01-  2.weights.h5"));
+	assert_true(exists("all/001.250-1.2e+00-  3.weights.h5"));
+	assert_true(exists("all/batch-02.weights.h5"));
+	assert_false(exists("all/batch-01.weights.h5") || exists("all/batch-03.weights.h5"));
+	ftmpi_trainer_destroy(&trainer);
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		(void)snprintf(path, sizeof path, "%s.weights.h5", bad[i]);
+		assert_fails(ftmpi_model_checkpoint_create(path, &options, &callbacks[0]), FTMPI_ERR_USAGE,
+			     "the field {");
+	}
+}
+
+/* The file's first column. */
+static void expect_epochs(const char *path, const char *expected)
+{
+	char line[512];
+	ftmpi_buffer found = {0};
+	FILE *file;
+
+	if (!ftmpi_comm_is_chief(world))
+		return;
+	file = fopen(path, "r");
+	assert_non_null(file);
+	while (fgets(line, sizeof line, file) != NULL) {
+		line[strcspn(line, ";\n")] = '\0';
+		assert_ok(ftmpi_buffer_printf(&found, "%s ", line));
+	}
+	(void)fclose(file);
+	assert_string_equal(found.data, expected);
+	ftmpi_buffer_clear(&found);
+}
+
+static ftmpi_callback *csv_logger(bool append)
+{
+	const ftmpi_csv_logger_options options = {.separator = ';', .append = append};
+	ftmpi_callback *callback = NULL;
+
+	assert_ok(ftmpi_csv_logger_create("rows.csv", &options, &callback));
+	return callback;
+}
+
+/* The rows have the history's numbers, all their digits. */
+static void test_csv_logger(void **state)
+{
+	struct script s = {.fail_epoch = -1};
+	ftmpi_trainer *trainer = create();
+	ftmpi_csv_logger_options options;
+	ftmpi_callback *callback = NULL;
+	const double *values[4];
+	char expected[512] = "epoch,accuracy,loss,val_accuracy,val_loss\n", found[512] = "";
+	size_t n = strlen(expected);
+	FILE *file;
+
+	(void)state;
+	ftmpi_csv_logger_options_init(&options);
+	assert_ok(ftmpi_csv_logger_create("plain.csv", &options, &callback));
+	assert_ok(fit_with(trainer, &s, 2, 1, &callback, 1));
+	assert_int_equal(ftmpi_trainer_history(trainer, "accuracy", &values[0]), 2);
+	assert_int_equal(ftmpi_trainer_history(trainer, "loss", &values[1]), 2);
+	assert_int_equal(ftmpi_trainer_history(trainer, "val_accuracy", &values[2]), 2);
+	assert_int_equal(ftmpi_trainer_history(trainer, "val_loss", &values[3]), 2);
+	for (int i = 0; i < 2; i++)
+		n += (size_t)snprintf(expected + n, sizeof expected - n, "%d,%.17g,%.17g,%.17g,%.17g\n", i,
+				      values[0][i], values[1][i], values[2][i], values[3][i]);
+	if (ftmpi_comm_is_chief(world)) {
+		file = fopen("plain.csv", "r");
+		assert_non_null(file);
+		(void)fread(found, 1, sizeof found - 1, file);
+		(void)fclose(file);
+		assert_string_equal(found, expected);
+	}
+	ftmpi_trainer_destroy(&trainer);
+	options.separator = '\n';
+	assert_fails(ftmpi_csv_logger_create("plain.csv", &options, &callback), FTMPI_ERR_USAGE, "separator");
+}
+
+/* Behind the rows of an earlier fit; a relaunch drops rows of its own fit alone, and a row that was cut off. */
+static void test_csv_append(void **state)
+{
+	struct script a = {.fail_epoch = -1}, b = {.fail_epoch = 1}, c = {.fail_epoch = -1};
+	ftmpi_trainer *trainer = create();
+	ftmpi_callback *callbacks[2] = {csv_logger(false)};
+	FILE *file;
+
+	(void)state;
+	assert_ok(fit_with(trainer, &a, 3, 1, callbacks, 1));
+	ftmpi_trainer_destroy(&trainer);
+	expect_epochs("rows.csv", "epoch 0 1 2 ");
+	if (ftmpi_comm_is_chief(world)) {
+		file = fopen("rows.csv", "a");
+		assert_non_null(file);
+		assert_true(fputs("3;0.2", file) >= 0);
+		assert_int_equal(fclose(file), 0);
+	}
+	trainer = create();
+	callbacks[0] = csv_logger(true);
+	callbacks[1] = backup("rows", 0);
+	assert_fails(fit_with(trainer, &b, 3, 1, callbacks, 2), FTMPI_ERR_INTERNAL, "interrupted");
+	ftmpi_trainer_destroy(&trainer);
+	expect_epochs("rows.csv", "epoch 0 1 2 0 1 "); /* the backup is that of epoch 0 */
+	trainer = create();
+	callbacks[0] = csv_logger(true);
+	callbacks[1] = backup("rows", 0);
+	assert_ok(fit_with(trainer, &c, 3, 1, callbacks, 2));
+	assert_int_equal(c.first_epoch, 1);
+	ftmpi_trainer_destroy(&trainer);
+	expect_epochs("rows.csv", "epoch 0 1 2 0 1 2 ");
+	trainer = create();
+	callbacks[0] = csv_logger(false);
+	assert_ok(fit_with(trainer, &a, 1, 1, callbacks, 1));
+	ftmpi_trainer_destroy(&trainer);
+	expect_epochs("rows.csv", "epoch 0 ");
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_early_stopping, setup, teardown),
+	cmocka_unit_test_setup_teardown(test_early_stopping_rules, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_best_weights, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_plateau, setup, teardown),
+	cmocka_unit_test_setup_teardown(test_plateau_rules, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_schedule, setup, teardown),
-	cmocka_unit_test_setup_teardown(test_exact_batch, setup, teardown),
-	cmocka_unit_test_setup_teardown(test_second_crash, setup, teardown),
-	cmocka_unit_test_setup_teardown(test_finished, setup, teardown),
-	cmocka_unit_test_setup_teardown(test_nan_keeps_backups, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_model_checkpoint, setup, teardown),
+	cmocka_unit_test_setup_teardown(test_model_checkpoint_fields, setup, teardown),
+	cmocka_unit_test_setup_teardown(test_csv_logger, setup, teardown),
+	cmocka_unit_test_setup_teardown(test_csv_append, setup, teardown),
 };
 FTMPI_TEST_MAIN(tests)
