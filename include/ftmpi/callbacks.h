@@ -28,12 +28,12 @@ typedef struct ftmpi_backup_and_restore_options {
 FTMPI_API void ftmpi_backup_and_restore_options_init(ftmpi_backup_and_restore_options *options);
 
 /**
- * Backups of the whole state in a folder, from which a relaunch goes on with the exact next batch, with a line that says from which file. After a normal end the
- * backups are deleted and the end is kept as `finished.weights.h5`: a relaunch takes it from there instead of training again, and goes on if `epochs` or
- * `max_steps` was raised, with the bits of a longer training; one that a callback had stopped stays stopped. Backups stay after an error, a preemption, and a stop
- * because the loss was not finite. A folder belongs to one fit: what another fit of the program left in it, told by the step at which that began, is passed
- * over with a warning; the first backups replace it. Errors of a fit (agreed): ERR_DATA (neither a good end nor a good backup is left), as ftmpi_manager_create,
- * ftmpi_checkpoint_restore_reader, ftmpi_manager_save.
+ * Backups of the whole state in a folder, from which a relaunch goes on with the exact next batch, with a line that says from which file. After a
+ * normal end the backups are deleted and the end is kept as `finished.weights.h5`: a relaunch takes it from there instead of training again, and goes
+ * on if `epochs` or `max_steps` was raised, with the bits of a longer training; one that a callback had stopped stays stopped. Backups stay after an
+ * error, a preemption, and a stop because the loss was not finite. A folder belongs to one fit: what another fit of the program left in it, told by
+ * the step at which that began, is passed over with a warning, and the first backups replace it. Errors of a fit (agreed): ERR_DATA (there were
+ * backups or an end, and none is good), as ftmpi_manager_create, ftmpi_checkpoint_restore_reader, ftmpi_manager_save.
  */
 FTMPI_API ftmpi_status ftmpi_backup_and_restore_create(const char *backup_dir,
 						       const ftmpi_backup_and_restore_options *options,
@@ -52,8 +52,9 @@ typedef struct ftmpi_model_checkpoint_options {
 FTMPI_API void ftmpi_model_checkpoint_options_init(ftmpi_model_checkpoint_options *options);
 
 /**
- * Files that Keras's load_weights takes. @param filepath ends in ".weights.h5"; may have fields: {epoch} (from 1), {epoch:02d}, and entries of the logs as
- * {val_loss:.4f} (a width, a precision, and f, e or g). Its folder is made if missing. A file that was due when a launch died is written by the relaunch.
+ * Files that Keras's load_weights takes. @param filepath ends in ".weights.h5"; may have fields: {epoch} (from 1), {epoch:02d}, and entries of the
+ * logs as {val_loss:.4f} (a width, a precision, and f, e or g). Its folder is made if missing. A file that was due when a launch died is written by
+ * the relaunch.
  * Errors: also ERR_USAGE for a field's form. Errors of a fit (agreed): ERR_USAGE (a field that the logs do not have), as ftmpi_checkpoint_write.
  */
 FTMPI_API ftmpi_status ftmpi_model_checkpoint_create(const char *filepath,
@@ -106,8 +107,9 @@ typedef struct ftmpi_csv_logger_options {
 FTMPI_API void ftmpi_csv_logger_options_init(ftmpi_csv_logger_options *options);
 
 /**
- * One row an epoch: epoch (from 0), then the logs in the order of the alphabet; written by the chief, synced. A fit that resumes drops its own rows from the
- * epoch on that it resumes in, and a row that a crash cut off, and goes on behind the others. Errors of a fit (agreed): ERR_IO, ERR_NO_SPACE, ERR_MEMORY.
+ * One row an epoch: epoch (from 0), then the logs in the order of the alphabet; written by the chief, synced. A fit that resumes drops its own rows
+ * from the epoch on that it resumes in, and a row that a crash cut off, and goes on behind the others. Errors of a fit (agreed): ERR_IO, ERR_NO_SPACE,
+ * ERR_MEMORY.
  */
 FTMPI_API ftmpi_status ftmpi_csv_logger_create(const char *filename, const ftmpi_csv_logger_options *options,
 					       ftmpi_callback **out) FTMPI_CHECK_RESULT;
@@ -119,9 +121,10 @@ typedef struct ftmpi_tensorboard_options {
 FTMPI_API void ftmpi_tensorboard_options_init(ftmpi_tensorboard_options *options);
 
 /**
- * TensorBoard's scalars over the global step, written by the chief: epoch_loss, epoch_accuracy, epoch_val_loss and so on, epoch_learning_rate at the end of
- * epochs; batch_loss at multiples of update_freq and global_step/sec there (0: with the epochs, without batch_loss); checkpoint_sec for each save; restarts
- * with each launch's first batch. A fit that resumes goes on in the same folder without doubled steps. Errors of a fit (agreed): as events.h.
+ * TensorBoard's scalars over the global step, written by the chief: epoch_loss, epoch_accuracy, epoch_val_loss and so on, epoch_learning_rate at the
+ * end of epochs; batch_loss at multiples of update_freq and global_step/sec there (0: with the epochs, without batch_loss); checkpoint_sec for each
+ * save; restarts with each launch's first batch. A fit that resumes goes on in the same folder without doubled steps. Errors of a fit (agreed): as
+ * events.h.
  */
 FTMPI_API ftmpi_status ftmpi_tensorboard_create(const char *log_dir, const ftmpi_tensorboard_options *options,
 						ftmpi_callback **out) FTMPI_CHECK_RESULT;

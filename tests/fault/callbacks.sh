@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# usage: callbacks.sh PART PROGRAM: fits with the ready-made callbacks are really killed, and launched again on other numbers of ranks: state, rows, best file and
-# events are those of a fit without a death. Keras's defects of BackupAndRestore are not there.
+# usage: callbacks.sh PART PROGRAM: fits with the ready-made callbacks are really killed, and launched again on other numbers of ranks: state, rows,
+# best file and events are those of a fit without a death. Keras's defects of BackupAndRestore are not there.
 #
-# Ten batches an epoch, a backup after every fifth; the third epoch is the best. With a patience of 4 the seventh ends the training, at step 70, and the rate is
-# reduced after the fifth and the seventh.
+# Ten batches an epoch, a backup after every fifth; the third epoch is the best. With a patience of 4 the seventh ends the training, at step 70, and the
+# rate is reduced after the fifth and the seventh.
 set -euo pipefail
 # shellcheck source=../harness.sh
 . "$(dirname "$0")/../harness.sh"

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* usage: mpirun -np N fit_callbacks EPOCHS PATIENCE STEPS_PER_EXECUTION
  *
- * A fit with the ready-made callbacks, all that they write in the current directory: backup/, best.weights.h5, epochs.csv, events/. A small model on made-up data, ten
- * batches an epoch, a backup after every fifth. The validation loss follows a course: the third epoch is the best, none of the others up to the ninth is better.
+ * A fit with the ready-made callbacks, all that they write in the current directory: backup/, best.weights.h5, epochs.csv, events/. Ten batches an
+ * epoch, a backup after every fifth. The validation loss follows a course: the third epoch is the best, none of the others up to the ninth is better.
  * Prints where the fit begins, how many steps it makes, and the state digest at the end. BackupAndRestore stands between the callbacks, so that some of
  * them act before a backup and some behind it. */
-#include <ftmpi/ftmpi.h>
+#include "fault/fit_program.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
-enum { N_SAMPLES = 97, N_FEATURES = 12, N_CLASSES = 3, N_WORKERS = 4, MAX_CALLBACKS = 9 };
+enum { MAX_CALLBACKS = 9 };
 
 static const double course[] = {1.0, 0.8, 0.5, 0.6, 0.55, 0.6, 0.52, 0.7, 0.65};
 
@@ -85,9 +84,10 @@ done:
 	return status;
 }
 
-static ftmpi_status fit(const ftmpi_comm *comm, ftmpi_trainer *trainer, const ftmpi_dataset *data, struct program *p)
+static ftmpi_status fit(void *context, const ftmpi_comm *comm, ftmpi_trainer *trainer, const ftmpi_dataset *data)
 {
 	ftmpi_status status = FTMPI_OK;
+	struct program *p = context;
 	const ftmpi_callback first = {.context = p, .train_begin = train_begin, .epoch_end = epoch_end};
 	const ftmpi_callback last = {.context = p, .settled = settled, .train_end = train_end};
 	ftmpi_callback *own[MAX_CALLBACKS - 2] = {NULL};
@@ -112,50 +112,6 @@ done:
 	return status;
 }
 
-static ftmpi_status make_data(float *x, int32_t *y, ftmpi_dataset **out)
-{
-	const int64_t dims[] = {N_FEATURES};
-	ftmpi_dataset_options options;
-
-	ftmpi_dataset_options_init(&options);
-	options.n_classes = N_CLASSES;
-	for (int i = 0; i < N_SAMPLES; i++) {
-		y[i] = i % N_CLASSES;
-		for (int k = 0; k < N_FEATURES; k++)
-			x[i * N_FEATURES + k] = (float)((i * 31 + k * 7 + y[i] * 13) % 64) / 64.0F;
-	}
-	return ftmpi_dataset_from_memory(x, y, N_SAMPLES, 1, dims, &options, out);
-}
-
-static ftmpi_status run(const ftmpi_comm *comm, struct program *p)
-{
-	ftmpi_status status = FTMPI_OK;
-	const ftmpi_layer_spec specs[] = {{.kind = FTMPI_DENSE, .units = 16, .activation = FTMPI_RELU},
-					  {.kind = FTMPI_DROPOUT, .rate = 0.2},
-					  {.kind = FTMPI_DENSE, .units = N_CLASSES}};
-	const int64_t dims[] = {N_FEATURES};
-	float x[N_SAMPLES * N_FEATURES];
-	int32_t y[N_SAMPLES];
-	ftmpi_trainer_options options;
-	ftmpi_compile compile;
-	ftmpi_dataset *data = NULL;
-	ftmpi_model *model = NULL;
-	ftmpi_trainer *trainer = NULL;
-
-	ftmpi_trainer_options_init(&options);
-	options.n_workers = N_WORKERS;
-	ftmpi_compile_init(&compile);
-	FTMPI_TRY(ftmpi_agree(comm, make_data(x, y, &data)));
-	FTMPI_TRY(ftmpi_agree(comm, ftmpi_model_create(dims, 1, specs, 3, &model)));
-	FTMPI_TRY(ftmpi_trainer_create(comm, model, &compile, &options, &trainer));
-	FTMPI_TRY(fit(comm, trainer, data, p));
-done:
-	ftmpi_trainer_destroy(&trainer);
-	ftmpi_model_destroy(&model);
-	ftmpi_dataset_destroy(&data);
-	return status;
-}
-
 int main(int argc, char **argv)
 {
 	ftmpi_status status = FTMPI_OK;
@@ -172,7 +128,7 @@ int main(int argc, char **argv)
 	FTMPI_TRY(ftmpi_comm_create(&comm));
 	ftmpi_log_configure(ftmpi_comm_rank(comm), FTMPI_LOG_INFO);
 	FTMPI_TRY(ftmpi_failpoints_arm(getenv("FTMPI_FAULT"), ftmpi_comm_rank(comm)));
-	FTMPI_TRY(run(comm, &p));
+	FTMPI_TRY(fit_program(comm, fit, &p));
 	ftmpi_digest_format(p.digest, digest);
 	ftmpi_log(FTMPI_LOG_INFO, "steps made: %lld", (long long)p.n_steps);
 	ftmpi_log(FTMPI_LOG_INFO, "state digest: %s", digest);

@@ -3,15 +3,13 @@
  *
  * A program with a callback of its own, which on one rank never comes back from its call after a step. A small model on made-up data, a watchdog of two
  * seconds, a checkpoint after every fifth step in DIR; a launch goes on from the newest. Prints where it went on and the state digest at the end. */
-#include <ftmpi/ftmpi.h>
+#include "fault/fit_program.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-
-enum { N_SAMPLES = 97, N_FEATURES = 12, N_CLASSES = 3, N_WORKERS = 4 };
 
 struct program {
 	ftmpi_store *store;
+	int64_t steps;
 	int64_t hang_rank, hang_step; /* hang_step 0: none */
 	ftmpi_digest digest;
 };
@@ -48,25 +46,10 @@ static ftmpi_status train_end(void *context, ftmpi_fit *fit)
 	return ftmpi_checkpoint_state_digest(ftmpi_fit_checkpoint(fit), &p->digest);
 }
 
-static ftmpi_status make_data(float *x, int32_t *y, ftmpi_dataset **out)
-{
-	const int64_t dims[] = {N_FEATURES};
-	ftmpi_dataset_options options;
-
-	ftmpi_dataset_options_init(&options);
-	options.n_classes = N_CLASSES;
-	for (int i = 0; i < N_SAMPLES; i++) {
-		y[i] = i % N_CLASSES;
-		for (int k = 0; k < N_FEATURES; k++)
-			x[i * N_FEATURES + k] = (float)((i * 31 + k * 7 + y[i] * 13) % 64) / 64.0F;
-	}
-	return ftmpi_dataset_from_memory(x, y, N_SAMPLES, 1, dims, &options, out);
-}
-
-static ftmpi_status fit(const ftmpi_comm *comm, ftmpi_trainer *trainer, const ftmpi_dataset *data, int64_t steps,
-			struct program *p)
+static ftmpi_status fit(void *context, const ftmpi_comm *comm, ftmpi_trainer *trainer, const ftmpi_dataset *data)
 {
 	ftmpi_status status = FTMPI_OK;
+	struct program *p = context;
 	const ftmpi_callback own = {
 		.context = p, .name = "loop", .restore = restore, .batch_end = batch_end, .train_end = train_end};
 	const ftmpi_callback *callbacks[2] = {&own};
@@ -80,7 +63,7 @@ static ftmpi_status fit(const ftmpi_comm *comm, ftmpi_trainer *trainer, const ft
 	options.train = data;
 	options.batch_size = 10;
 	options.epochs = 0;
-	options.max_steps = steps;
+	options.max_steps = p->steps;
 	options.callbacks = callbacks;
 	options.n_callbacks = 2;
 	FTMPI_TRY(ftmpi_trainer_fit(trainer, &options));
@@ -89,37 +72,17 @@ done:
 	return status;
 }
 
-static ftmpi_status run(const ftmpi_comm *comm, const char *directory, int64_t steps, struct program *p)
+static ftmpi_status run(const ftmpi_comm *comm, const char *directory, struct program *p)
 {
 	ftmpi_status status = FTMPI_OK;
-	const ftmpi_layer_spec specs[] = {{.kind = FTMPI_DENSE, .units = 16, .activation = FTMPI_RELU},
-					  {.kind = FTMPI_DROPOUT, .rate = 0.2},
-					  {.kind = FTMPI_DENSE, .units = N_CLASSES}};
-	const int64_t dims[] = {N_FEATURES};
-	float x[N_SAMPLES * N_FEATURES];
-	int32_t y[N_SAMPLES];
-	ftmpi_trainer_options options;
 	ftmpi_store_options store_options;
-	ftmpi_compile compile;
-	ftmpi_dataset *data = NULL;
-	ftmpi_model *model = NULL;
-	ftmpi_trainer *trainer = NULL;
 
 	ftmpi_store_options_init(&store_options);
-	ftmpi_trainer_options_init(&options);
-	options.n_workers = N_WORKERS;
-	ftmpi_compile_init(&compile);
 	if (ftmpi_comm_is_chief(comm))
 		status = ftmpi_store_open(directory, &store_options, &p->store);
 	FTMPI_TRY(ftmpi_agree(comm, status));
-	FTMPI_TRY(ftmpi_agree(comm, make_data(x, y, &data)));
-	FTMPI_TRY(ftmpi_agree(comm, ftmpi_model_create(dims, 1, specs, 3, &model)));
-	FTMPI_TRY(ftmpi_trainer_create(comm, model, &compile, &options, &trainer));
-	FTMPI_TRY(fit(comm, trainer, data, steps, p));
+	FTMPI_TRY(fit_program(comm, fit, p));
 done:
-	ftmpi_trainer_destroy(&trainer);
-	ftmpi_model_destroy(&model);
-	ftmpi_dataset_destroy(&data);
 	ftmpi_store_close(&p->store);
 	return status;
 }
@@ -135,13 +98,14 @@ int main(int argc, char **argv)
 
 	if (argc != 3 && argc != 5)
 		return EXIT_FAILURE;
+	p.steps = strtoll(argv[2], NULL, 10);
 	p.hang_rank = argc > 3 ? strtoll(argv[3], NULL, 10) : 0;
 	p.hang_step = argc > 3 ? strtoll(argv[4], NULL, 10) : 0;
 	FTMPI_TRY(ftmpi_init(NULL, NULL));
 	FTMPI_TRY(ftmpi_comm_create(&comm));
 	ftmpi_log_configure(ftmpi_comm_rank(comm), FTMPI_LOG_INFO);
 	FTMPI_TRY(ftmpi_watchdog_create(comm, &options, &watchdog));
-	FTMPI_TRY(run(comm, argv[1], strtoll(argv[2], NULL, 10), &p));
+	FTMPI_TRY(run(comm, argv[1], &p));
 	ftmpi_digest_format(p.digest, digest);
 	ftmpi_log(FTMPI_LOG_INFO, "state digest: %s", digest);
 done:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the tests of the ready-made callbacks share: a fit of ten batches an epoch, in which a callback of the tests gives the validation data's loss the course that
- * a test wants, counts, and interrupts. */
+/* What the tests of the ready-made callbacks share: a fit of ten batches an epoch, in which a callback of the tests gives the validation data's loss
+ * the course that a test wants, counts, and interrupts. */
 #ifndef FTMPI_TESTS_CALLBACKS_TEST_H
 #define FTMPI_TESTS_CALLBACKS_TEST_H
 

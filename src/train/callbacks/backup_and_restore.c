@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* BackupAndRestore: the whole state in one file, so that no crash can leave weights of one moment beside the counter of another.
  *
- * Where a fit goes on:  1  `finished.weights.h5`, the end of an earlier launch     2  the newest good backup     whichever is further, if it is of this fit: the step
- * at which a fit begins is part of its state, and tells it from other fits of the program.
- * At a normal end:  1  finished.weights.h5, when the last batch has settled     2  the backups are deleted, in train_end     a crash in between leaves both, which
- * is as good as 1 alone. What callbacks do to the state in train_end (the best weights, put back) is not in it: a relaunch with more epochs goes on from the state
- * that the longer training would have had, and one that trains nothing calls train_end too.
+ * Where a fit goes on:  1  `finished.weights.h5`, the end of an earlier launch     2  the newest good backup     whichever is further, if it is of this
+ * fit: the step at which a fit begins is part of its state, and tells it from other fits of the program.
+ * At a normal end:  1  finished.weights.h5, when the last batch has settled     2  the backups are deleted, in train_end     a crash in between leaves
+ * both, which is as good as 1 alone. What callbacks do to the state in train_end (the best weights, put back) is not in it: a relaunch with more epochs
+ * goes on from the state that the longer training would have had, and one that trains nothing calls train_end too.
  * Backups are numbered by the save counter, not by the step: the last one saved is the newest, whatever another fit left, and after going back. */
 #include "train/callbacks/common.h"
 

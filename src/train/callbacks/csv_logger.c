@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CSVLogger. A row is written when its epoch ends, before any checkpoint of that moment, so a relaunch may find rows from its future: it drops them. Where a file
- * has rows of earlier fits too, `begin` tells them apart. */
+/* CSVLogger. A row is written when its epoch ends, before any checkpoint of that moment, so a relaunch may find rows from its future: it drops them.
+ * Where a file has rows of earlier fits too, `begin` tells them apart. */
 #include "train/callbacks/common.h"
 
 #include "base/file.h"
@@ -34,7 +34,7 @@ static ftmpi_status attach(void *context, ftmpi_fit *fit)
 					 "ftmpi/run/callbacks/csv_logger/begin", FTMPI_I64, &c->begin, FTMPI_RECORD);
 }
 
-/* Keep the head, what was there before this fit, and the rows of epochs before `epoch`; a last line without its end goes. @param n_kept bytes. */
+/* Keep the head, what was there before this fit, and the rows of epochs before `epoch`; a last line without its end goes. */
 static ftmpi_status drop_rows(const struct csv_logger *c, int64_t epoch, int64_t *n_kept)
 {
 	ftmpi_status status = FTMPI_OK;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ModelCheckpoint: files beside the backups, for people and for Keras. Whether to save is decided at the end of an epoch or a batch; the file is written when
- * the state has settled, so it can be restored from too. A decision is state until it is carried out: a callback before this one may have saved when the
- * process dies, and the relaunch writes the file first of all. */
+/* ModelCheckpoint: files beside the backups, for people and for Keras. Whether to save is decided at the end of an epoch or a batch; the file is
+ * written when the state has settled, so it can be restored from too. A decision is state until it is carried out: a callback before this one may have
+ * saved when the process dies, and the relaunch writes the file first of all. */
 #include "train/callbacks/common.h"
 
 #include <stdio.h>

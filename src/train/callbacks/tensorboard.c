@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TensorBoard: scalars over the global step, through layer events, which takes care of relaunches: what was said of steps behind the one that a relaunch goes on
- * from is dropped. So a launch says of itself nothing before its first step, or a relaunch from the same step would say it again. All ranks know when something is
- * written; the chief writes, and the end is agreed only then. */
+/* TensorBoard: scalars over the global step, through layer events, which takes care of relaunches: what was said of steps behind the one that a
+ * relaunch goes on from is dropped. So a launch says of itself nothing before its first step, or a relaunch from the same step would say it again. All
+ * ranks know when something is written; the chief writes, and the end is agreed only then. */
 #include "train/callbacks/common.h"
 
 #include "train/clock.h"
