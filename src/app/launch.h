@@ -108,6 +108,7 @@ struct launch {
 	int n_ends;      /* SIGTERM and SIGINT so far */
 	pid_t pid;       /* mpirun; 0: not running */
 	int wait_status;
+	ftmpi_buffer others; /* pid_t: children from before this program, as of a shell that became it */
 	struct launch_stream out, err;
 	double deadline_s, began_s; /* seconds since 1970: when time ends, 0: never; when the launch began */
 	struct launch_chaos *chaos; /* NULL: no faults */
@@ -152,8 +153,8 @@ double launch__now_s(void);
 
 /** The ranks on this host: descendants of a process that run this program. @param ranks struct launch_rank, by rank. Errors: ERR_IO, ERR_MEMORY. */
 ftmpi_status launch__find_ranks(pid_t ancestor, ftmpi_buffer *ranks) FTMPI_CHECK_RESULT;
-/** Send a signal to every child of this process. Returns how many there are. */
-int launch__signal_children(int number);
+/** The children of this process, but for those only to be waited for. @param children pid_t. Errors: ERR_IO, ERR_MEMORY. */
+ftmpi_status launch__find_children(ftmpi_buffer *children) FTMPI_CHECK_RESULT;
 
 /* launch_policy.c */
 

@@ -45,6 +45,7 @@ ftmpi_status launch__open(struct launch *l)
 	if (n < 0 || (size_t)n >= sizeof l->program)
 		FTMPI_FAIL(FTMPI_ERR_IO, "cannot find this program by /proc/self/exe: %s", strerror(errno));
 	l->program[n] = '\0';
+	FTMPI_TRY(launch__find_children(&l->others));
 	(void)sigemptyset(&mask);
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
 		(void)sigaddset(&mask, numbers[i]);
@@ -65,6 +66,7 @@ void launch__close(struct launch *l)
 	ftmpi_buffer_clear(&l->out.line);
 	ftmpi_buffer_clear(&l->err.line);
 	ftmpi_buffer_clear(&l->attempts);
+	ftmpi_buffer_clear(&l->others);
 }
 
 /* In the new process. Tells by `failed` why exec failed; it closes when exec does not. */
@@ -303,6 +305,37 @@ done:
 	return status;
 }
 
+static bool is_other(const struct launch *l, pid_t pid)
+{
+	const pid_t *others = (const pid_t *)(const void *)l->others.data;
+
+	for (size_t i = 0; i < l->others.n_bytes / sizeof pid; i++)
+		if (others[i] == pid)
+			return true;
+	return false;
+}
+
+/* @param n_left set to how many there were. */
+static ftmpi_status kill_children(const struct launch *l, int *n_left)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_buffer children = {0};
+	const pid_t *pids;
+
+	FTMPI_TRY(launch__find_children(&children));
+	pids = (const pid_t *)(const void *)children.data;
+	*n_left = 0;
+	for (size_t i = 0; i < children.n_bytes / sizeof *pids; i++) {
+		if (is_other(l, pids[i]))
+			continue;
+		(void)kill(pids[i], SIGKILL);
+		(*n_left)++;
+	}
+done:
+	ftmpi_buffer_clear(&children);
+	return status;
+}
+
 /* A process whose parent is killed becomes a child of this one, so killing children until there are none reaches all. */
 ftmpi_status launch__clean_up(struct launch *l)
 {
@@ -310,9 +343,11 @@ ftmpi_status launch__clean_up(struct launch *l)
 	const double deadline = launch__now_s() + CLEAN_UP_S;
 	int n_left;
 
-	while ((n_left = launch__signal_children(SIGKILL)) > 0 && launch__now_s() < deadline) {
+	FTMPI_TRY(kill_children(l, &n_left));
+	while (n_left > 0 && launch__now_s() < deadline) {
 		FTMPI_TRY(launch__wait(l, launch__now_s() + 0.02));
 		reap(l);
+		FTMPI_TRY(kill_children(l, &n_left));
 	}
 	if (n_left > 0)
 		ftmpi_log(FTMPI_LOG_WARNING, "%d processes of the attempt do not die, though they were killed", n_left);

@@ -141,20 +141,19 @@ done:
 	return status;
 }
 
-int launch__signal_children(int number)
+ftmpi_status launch__find_children(ftmpi_buffer *children)
 {
+	ftmpi_status status = FTMPI_OK;
 	ftmpi_buffer table = {0};
 	const struct process *processes;
-	int n_children = 0;
 
-	if (read_processes(&table) == FTMPI_OK) {
-		processes = (const struct process *)(const void *)table.data;
-		for (size_t i = 0; i < table.n_bytes / sizeof *processes; i++)
-			if (processes[i].parent == getpid()) {
-				(void)kill(processes[i].pid, number);
-				n_children++;
-			}
-	}
+	FTMPI_TRY(ftmpi_buffer_resize(children, 0));
+	FTMPI_TRY(read_processes(&table));
+	processes = (const struct process *)(const void *)table.data;
+	for (size_t i = 0; i < table.n_bytes / sizeof *processes; i++)
+		if (processes[i].parent == getpid())
+			FTMPI_TRY(ftmpi_buffer_append(children, &processes[i].pid, sizeof processes[i].pid));
+done:
 	ftmpi_buffer_clear(&table);
-	return n_children;
+	return status;
 }

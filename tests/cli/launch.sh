@@ -223,7 +223,9 @@ acts <<<"$both"$'\nexit 137\nexit 137\ncp all/ckpt-6.weights.h5 run/; exit 137\n
 launch -np 2 --
 expect_exit 137
 expect_calls 5
-[ -e run/ckpt-6.weights.h5.suspect ] && [ -e run/ckpt-6.weights.h5 ] || fail "both of number 6 should be there"
+for suffix in "" .suspect; do
+	[ -e "run/ckpt-6.weights.h5$suffix" ] || fail "ckpt-6.weights.h5$suffix should be there"
+done
 # Nothing to go back to; and stops after saving are no deaths.
 acts <<<$'cp all/ckpt-6.weights.h5 run/; exit 137\nexit 137\nexit 137\nexit 0'
 launch -np 2 --
@@ -257,7 +259,16 @@ expect_calls 2
 acts <<<$'sleep 1000 & echo $! >left; setsid sleep 1000 & echo $! >>left; exit 137\nexit 0'
 launch -np 2 --
 expect_exit 0
-for pid in $(cat left); do expect_gone "$pid"; done
+while read -r pid; do expect_gone "$pid"; done <left
+# What the launcher did not start lives on: a child of the shell that became it.
+acts <<<'exit 0'
+(
+	sleep 1000 >other.out 2>&1 &
+	echo $! >other
+	exec "$program" launch -np 2 --mpirun "$standin" -- --model-dir run
+) || fail "launch ended with $?"
+grep -qsE '^State:	[^ZX]' "/proc/$(cat other)/status" || fail "a process of others was killed"
+kill "$(cat other)"
 
 # Signals.
 start_standin() { # ACT: waits until it has begun
