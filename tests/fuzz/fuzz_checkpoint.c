@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The reader of checkpoints. Most changes break a checksum, and the fuzzer would see little of what is behind: so every other time the checksums are made right
- * again. What passes is read to the last variable. */
+/* The reader of checkpoints. Most changes break a checksum, and the fuzzer would see little of what is behind: so every other time the checksums are
+ * made right again. What passes is read to the last variable. */
 #include "fuzz/fuzz.h"
 
 #include "ckpt/reader_inside.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A folder of IDX files. An input is: one byte, of which bit 0 says gzipped; two bytes, the length of the images' file; that file; the labels' file. */
+/* A folder of IDX files. An input is: one byte, of which bit 0 says gzipped; two bytes, the length of the images' file; that file; the labels'
+ * file. */
 #include "fuzz/fuzz_data.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)

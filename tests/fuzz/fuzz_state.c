@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The state file. Its last line is the digest of the others, which every other time is made right again. What passes must come out as the same text. */
+/* The state file. Its last line is the digest of the others, which every other time is made right again. What passes must come out as the same
+ * text. */
 #include "fuzz/fuzz.h"
 
 #include "ckpt/store_inside.h"
@@ -9,14 +10,14 @@
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n_bytes, size_t max_bytes, unsigned seed)
 {
 	const size_t line_bytes = strlen(DIGEST_LINE) + FTMPI_DIGEST_TEXT;
-	char text[FTMPI_DIGEST_TEXT];
+	char text[FTMPI_DIGEST_TEXT], line[sizeof DIGEST_LINE + FTMPI_DIGEST_TEXT];
 
 	if (seed % 2 != 0 || n_bytes < line_bytes || max_bytes < line_bytes)
 		return LLVMFuzzerMutate(data, n_bytes, max_bytes);
 	n_bytes = LLVMFuzzerMutate(data, n_bytes - line_bytes, max_bytes - line_bytes);
 	ftmpi_digest_format(ftmpi_hash(data, n_bytes), text);
-	memcpy(data + n_bytes, DIGEST_LINE, strlen(DIGEST_LINE));
-	memcpy(data + n_bytes + strlen(DIGEST_LINE), text, FTMPI_DIGEST_TEXT - 1);
+	(void)snprintf(line, sizeof line, DIGEST_LINE "%s", text);
+	memcpy(data + n_bytes, line, line_bytes);
 	data[n_bytes + line_bytes - 1] = '\n';
 	return n_bytes + line_bytes;
 }
