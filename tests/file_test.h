@@ -64,6 +64,19 @@ static inline int count_names(const char *directory, const char *part)
 	return n;
 }
 
+/** Remove what is in a directory; directories in it must be empty. */
+static inline void empty_directory(const char *directory)
+{
+	DIR *listing = opendir(directory);
+	const struct dirent *entry;
+
+	assert_non_null(listing);
+	while ((entry = readdir(listing)) != NULL)
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			(void)unlinkat(dirfd(listing), entry->d_name, entry->d_type == DT_DIR ? AT_REMOVEDIR : 0);
+	assert_int_equal(closedir(listing), 0);
+}
+
 /** Standard error goes to a file until capture_end. */
 static inline int capture_begin(void)
 {

@@ -3,8 +3,8 @@
  * files of five checkpoints, the state file, the lock file and leftovers.
  *
  *  - Nothing crashes. What is restored is, to the last bit, a state that this run saved under that number.
- *  - No good checkpoint is passed over: the newest file that is as it was is restored, or a newer one. (Unless the state file was forged, digest and all: then a
- *    good file may be called bad, never a bad one good.)
+ *  - No good checkpoint is passed over: the newest file that is as it was is restored, or a newer one. (Unless the state file was forged, digest and
+ *    all: then a good file may be called bad, never a bad one good.)
  *  - Bad files are set aside, not deleted. Every refusal has one line that says why. The next save works.
  *
  * Without a good state file nothing tells whose run a checkpoint is from: then one of another run, whole and under its number, is taken. */
@@ -38,7 +38,7 @@ struct folder {
 static struct fuzz {
 	int n_rounds;
 	char directory[64];
-	struct folder mine, others;
+	struct folder mine, others, damaged;
 	struct file hostile[N_HOSTILE];
 	ftmpi_digest digests[2][N_CHECKPOINTS + 1]; /* of the states: this run's, the other's */
 	sample s;
@@ -82,18 +82,6 @@ static void clear_folder(struct folder *folder)
 	for (int i = 0; i < folder->n; i++)
 		free(folder->files[i].bytes);
 	folder->n = 0;
-}
-
-static void empty_directory(const char *directory)
-{
-	DIR *listing = opendir(directory);
-	const struct dirent *entry;
-
-	assert_non_null(listing);
-	while ((entry = readdir(listing)) != NULL)
-		if (entry->d_name[0] != '.' || strlen(entry->d_name) > 2)
-			(void)unlinkat(dirfd(listing), entry->d_name, entry->d_type == DT_DIR ? AT_REMOVEDIR : 0);
-	(void)closedir(listing);
 }
 
 static void read_folder(const char *directory, struct folder *folder)
@@ -197,6 +185,11 @@ static int tear_down(void **state)
 	return 0;
 }
 
+static struct file *any_file(struct folder *folder, uint64_t *seed)
+{
+	return &folder->files[folder->n > 0 ? draw(seed) % (uint32_t)folder->n : 0];
+}
+
 /* Mutations. Each changes a file of the folder, or adds one. */
 typedef void mutation(struct folder *folder, struct file *file, uint64_t *seed);
 
@@ -256,7 +249,7 @@ static void append_junk(struct folder *folder, struct file *file, uint64_t *seed
 
 static void swap_contents(struct folder *folder, struct file *file, uint64_t *seed)
 {
-	struct file *other = &folder->files[draw(seed) % (uint32_t)folder->n];
+	struct file *other = any_file(folder, seed);
 	uint8_t *bytes = file->bytes;
 	const size_t n_bytes = file->n_bytes;
 
@@ -268,7 +261,7 @@ static void swap_contents(struct folder *folder, struct file *file, uint64_t *se
 
 static void copy_another(struct folder *folder, struct file *file, uint64_t *seed)
 {
-	const struct file *other = &folder->files[draw(seed) % (uint32_t)folder->n];
+	const struct file *other = any_file(folder, seed);
 
 	if (other != file)
 		copy_bytes(file, other->bytes, other->n_bytes);
@@ -277,7 +270,7 @@ static void copy_another(struct folder *folder, struct file *file, uint64_t *see
 /* The file that another run has under this name, or under any. */
 static void take_from_other_run(struct folder *folder, struct file *file, uint64_t *seed)
 {
-	const struct file *other = &fuzz.others.files[draw(seed) % (uint32_t)fuzz.others.n];
+	const struct file *other = any_file(&fuzz.others, seed);
 
 	(void)folder;
 	for (int i = 0; i < fuzz.others.n && draw(seed) % 4 != 0; i++)
@@ -569,26 +562,26 @@ static void look(int round, struct folder *folder)
 	ftmpi_store_close(&store);
 }
 
+/* One round's folder: as this run left it, and then damaged. */
+static void damage_folder(struct folder *folder, uint64_t *seed)
+{
+	for (int i = 0; i < fuzz.mine.n; i++)
+		(void)add_file(folder, fuzz.mine.files[i].name, fuzz.mine.files[i].bytes, fuzz.mine.files[i].n_bytes);
+	for (uint32_t i = draw(seed) % 3 + 1; i > 0; i--)
+		mutations[draw(seed) % (sizeof mutations / sizeof mutations[0])](folder, any_file(folder, seed), seed);
+}
+
 static void test_rounds(void **state)
 {
-	struct folder folder;
 	uint64_t seed = 1;
 
 	(void)state;
 	for (int round = 0; round < fuzz.n_rounds; round++) {
-		folder = (struct folder){.n = 0};
-		for (int i = 0; i < fuzz.mine.n; i++)
-			(void)add_file(&folder, fuzz.mine.files[i].name, fuzz.mine.files[i].bytes,
-				       fuzz.mine.files[i].n_bytes);
-		for (uint32_t i = draw(&seed) % 3 + 1; i > 0; i--) {
-			struct file *file = &folder.files[draw(&seed) % (uint32_t)folder.n]; /* NOLINT */
-
-			mutations[draw(&seed) % (sizeof mutations / sizeof mutations[0])](&folder, file, &seed);
-		}
-		write_folder(&folder);
-		look(round, &folder);
+		damage_folder(&fuzz.damaged, &seed);
+		write_folder(&fuzz.damaged);
+		look(round, &fuzz.damaged);
 		empty_directory(fuzz.directory);
-		clear_folder(&folder);
+		clear_folder(&fuzz.damaged);
 	}
 	print_message("%d damaged directories: %lld restored (%lld from an older checkpoint), %lld without any, %lld "
 		      "refused; "
