@@ -7,9 +7,7 @@
 
 #include <errno.h>
 #include <ftmpi/failpoint.h>
-#include <sched.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -312,53 +310,6 @@ static void test_file_size_limit(void **state)
 	fixture_destroy(&f);
 }
 
-/* In a process that may mount: a file system of 1 MB, a checkpoint that fits and one that does not. Exit 0; 77: it may not; else what failed. */
-static int fill_small_file_system(void)
-{
-	ftmpi_store_options o;
-	ftmpi_store *store = NULL;
-	ftmpi_registry *r = NULL;
-	static float values[1 << 20];
-	int64_t n = sizeof values / sizeof values[0];
-	ftmpi_reader *reader = NULL;
-
-	if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
-	    mkdir("full", 0777) != 0 || mount("tmpfs", "full", "tmpfs", 0, "size=1m") != 0)
-		return 77;
-	ftmpi_store_options_init(&o);
-	if (ftmpi_store_open("full", &o, &store) != FTMPI_OK || ftmpi_registry_create(&r) != FTMPI_OK ||
-	    ftmpi_registry_add(r, "small", FTMPI_F32, 0, NULL, values, FTMPI_STATE) != FTMPI_OK ||
-	    ftmpi_store_save(store, r, 1, NULL) != FTMPI_OK)
-		return 1;
-	if (ftmpi_registry_add(r, "large", FTMPI_F32, 1, &n, values, FTMPI_STATE) != FTMPI_OK ||
-	    ftmpi_store_save(store, r, 2, NULL) != FTMPI_ERR_NO_SPACE)
-		return 2;
-	if (strstr(ftmpi_error_message(), "no room in 'full' for a file of 42") == NULL ||
-	    strstr(ftmpi_error_message(), " bytes are free; older checkpoints are untouched") == NULL)
-		return 3;
-	if (ftmpi_store_n_items(store) != 1 || ftmpi_store_open_latest(store, &reader) != FTMPI_OK || reader == NULL)
-		return 4;
-	return count_names("full", ".tmp") == 0 ? 0 : 5;
-}
-
-static void test_full_file_system(void **state)
-{
-	int status = 0;
-	const pid_t pid = fork();
-
-	(void)state;
-	assert_true(pid >= 0);
-	if (pid == 0)
-		_exit(fill_small_file_system());
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	if (WEXITSTATUS(status) == 77) {
-		print_message("SKIP: this process may not mount a tmpfs\n");
-		skip();
-	}
-	assert_int_equal(WEXITSTATUS(status), 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -371,7 +322,6 @@ int main(void)
 		cmocka_unit_test(test_state_file_in_the_way),
 		cmocka_unit_test(test_leftover_temporary),
 		cmocka_unit_test(test_file_size_limit),
-		cmocka_unit_test(test_full_file_system),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
