@@ -126,6 +126,7 @@ static void test_every_call(void **state)
 		{"edquot", SHIM_ERROR, EDQUOT, FTMPI_ERR_NO_SPACE},
 		{"eintr", SHIM_ERROR, EINTR, FTMPI_ERR_IO},
 		{"gone", SHIM_FROM_HERE, EIO, FTMPI_ERR_IO},
+		{"readonly", SHIM_FROM_HERE, EROFS, FTMPI_ERR_IO},
 		{"short", SHIM_SHORT, 0, FTMPI_OK},
 		{"full", SHIM_FULL, 0, FTMPI_ERR_NO_SPACE},
 	};
@@ -215,7 +216,8 @@ static int become_read_only(void)
 	NEED(mount_small("readonly", "size=1m"), 77);
 	NEED(r != NULL && ftmpi_store_open("readonly/run", &o, &store) == FTMPI_OK, 1);
 	NEED(ftmpi_store_save(store, r, 1, NULL) == FTMPI_OK, 2);
-	/* The lock file is open for writing, so an ordinary remount is refused; this is what an error of the device does. */
+	/* The lock file is open for writing, so a remount under the run is refused: only an error of the device does that, as the way `readonly` above. */
+	NEED(mount(NULL, "readonly", NULL, MS_REMOUNT | MS_RDONLY, NULL) != 0 && errno == EBUSY, 10);
 	ftmpi_store_close(&store);
 	NEED(mount(NULL, "readonly", NULL, MS_REMOUNT | MS_RDONLY, NULL) == 0, 3);
 	NEED(ftmpi_store_open("readonly/run", &o, &store) == FTMPI_ERR_IO, 4);
