@@ -12,12 +12,16 @@ mkdata=$2
 driver=$3
 limit_mb=16
 leaks=1
+max_bytes=16384
 case $target in
 checkpoint | state) runs=30000 ;;
 idx) runs=10000 ;;
 hdf5) # its library asks for absurd lengths, which malloc refuses, and keeps memory of files that it refuses itself
 	runs=1000 leaks=0 limit_mb=1000000000
 	export ASAN_OPTIONS=${ASAN_OPTIONS:-}:allocator_may_return_null=1:detect_leaks=0
+	;;
+keras) # weights of a real model are longer than what the others are fed
+	runs=5000 max_bytes=65536
 	;;
 config) runs=5000 ;;
 *) fail "no target '$target'" ;;
@@ -64,6 +68,19 @@ hdf5)
 	done
 	"$mkdata" hdf5 corpus/zipped.h5 --train 3 --test 2 --shape 2x2 --gzip
 	;;
+keras)
+	need python3
+	python3 - "$source_dir/tests/keras" corpus <<'EOF'
+import pathlib, sys, zipfile
+source, corpus = map(pathlib.Path, sys.argv[1:])
+for file in sorted([*source.glob("*.json"), *source.glob("*.keras")]):
+    (corpus / file.name).write_bytes(b"\0" + file.read_bytes())
+for file in sorted(source.glob("*.keras")):
+    archive = zipfile.ZipFile(file)
+    config, weights = archive.read("config.json"), archive.read("model.weights.h5")
+    (corpus / (file.stem + ".parts")).write_bytes(b"\1" + len(config).to_bytes(2, "little") + config + weights)
+EOF
+	;;
 config)
 	printf '# a comment\nbatch-size = 32\nhidden-units = 256,32\noptimizer = sgd\nmomentum = 0.9\nshuffle = false\n' >corpus/options
 	printf 'learning-rate=1e-3\r\n\tmodel-dir = a b\nepochs = 3\nseed = 18446744073709551615\n' >corpus/blanks
@@ -75,7 +92,7 @@ export LSAN_OPTIONS=suppressions=$source_dir/tests/lsan.supp:print_suppressions=
 kept=$PWD
 work=$(mktemp -d /dev/shm/ftmpi.XXXXXX 2>/dev/null || mktemp -d "$kept/work.XXXXXX")
 code=0
-(cd "$work" && "$build_dir/fuzz/tests/fuzz/fuzz_$target" "${length[@]}" -max_len=16384 -timeout=20 -malloc_limit_mb=$limit_mb \
+(cd "$work" && "$build_dir/fuzz/tests/fuzz/fuzz_$target" "${length[@]}" -max_len=$max_bytes -timeout=20 -malloc_limit_mb=$limit_mb \
 	-rss_limit_mb=1024 -detect_leaks=$leaks -print_final_stats=1 -verbosity=0 -artifact_prefix="$kept/" "$kept/corpus") >fuzz.log 2>&1 || code=$?
 rm -rf "$work"
 grep -E '^stat::(number_of_executed_units|new_units_added|peak_rss_mb)' fuzz.log || true
