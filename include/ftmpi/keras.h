@@ -33,7 +33,7 @@ FTMPI_API ftmpi_status ftmpi_keras_parse(const char *json, size_t n_bytes, const
 
 /**
  * Open FILE.keras or FILE.json (told apart by content). Never allocates more than a small multiple of the file's size and of 4 MB, plus what its
- * weights unpack to where their size is that of the model.
+ * weights unpack to where their size is that of the model, and the file is long enough for it.
  * Errors: ERR_NOT_FOUND, ERR_IO, ERR_DATA (as ftmpi_keras_parse; a damaged archive; sizes that cannot be right), ERR_MEMORY.
  */
 FTMPI_API ftmpi_status ftmpi_keras_open(const char *file, ftmpi_keras_model **out) FTMPI_CHECK_RESULT;

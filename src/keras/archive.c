@@ -7,8 +7,12 @@
 #include <string.h>
 #include <zip.h>
 
+/* DEFLATE makes at most 258 bytes of two bits. */
+enum { MAX_GROWTH = 258 * 4 };
+
 struct ftmpi__archive {
 	zip_t *zip;
+	uint64_t n_bytes; /* of the whole file */
 	const char *what;
 };
 
@@ -28,6 +32,7 @@ ftmpi_status ftmpi__archive_open(const ftmpi__image *image, const char *what, ft
 	zip_error_init(&error);
 	FTMPI_TRY(FTMPI_ALLOC(1, &archive));
 	archive->what = what;
+	archive->n_bytes = image->n_bytes;
 	source = zip_source_buffer_create(image->data, image->n_bytes, 0, &error);
 	if (source == NULL)
 		FTMPI_TRY(zip_failed(&error, what));
@@ -55,11 +60,13 @@ void ftmpi__archive_close(ftmpi__archive **archive)
 	*archive = NULL;
 }
 
-/* Length of a member once unpacked. Only the methods that Keras uses: others may want much memory for little data. */
-static ftmpi_status measure(const ftmpi__archive *archive, const char *name, uint64_t *n_bytes)
+/* Length of a member once unpacked. Only the methods that Keras uses: others may want much memory for little data. @param max_bytes lowered to what the
+ * whole file could unpack to by the member's method: its length is only what the archive says. */
+static ftmpi_status measure(const ftmpi__archive *archive, const char *name, uint64_t *n_bytes, uint64_t *max_bytes)
 {
 	ftmpi_status status = FTMPI_OK;
 	const zip_uint64_t needed = ZIP_STAT_SIZE | ZIP_STAT_COMP_METHOD;
+	uint64_t possible_bytes;
 	zip_stat_t stat;
 
 	if (zip_stat(archive->zip, name, 0, &stat) != 0 || (stat.valid & needed) != needed)
@@ -67,6 +74,9 @@ static ftmpi_status measure(const ftmpi__archive *archive, const char *name, uin
 	if (stat.comp_method != ZIP_CM_STORE && stat.comp_method != ZIP_CM_DEFLATE)
 		FTMPI_FAIL(FTMPI_ERR_DATA, "'%s': %s is compressed by a method that is not supported (%d)",
 			   archive->what, name, (int)stat.comp_method);
+	possible_bytes = stat.comp_method == ZIP_CM_STORE ? archive->n_bytes : MAX_GROWTH * archive->n_bytes;
+	if (possible_bytes < *max_bytes)
+		*max_bytes = possible_bytes;
 	*n_bytes = stat.size;
 done:
 	return status;
@@ -107,7 +117,7 @@ ftmpi_status ftmpi__archive_read(const ftmpi__archive *archive, const char *name
 	uint8_t *data = NULL;
 	uint64_t n_bytes = 0;
 
-	FTMPI_TRY(measure(archive, name, &n_bytes));
+	FTMPI_TRY(measure(archive, name, &n_bytes, &max_bytes));
 	if (n_bytes > max_bytes)
 		FTMPI_FAIL(FTMPI_ERR_DATA, "'%s': %s would unpack to %llu bytes where at most %llu can be right",
 			   archive->what, name, (unsigned long long)n_bytes, (unsigned long long)max_bytes);

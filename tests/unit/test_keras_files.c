@@ -232,6 +232,36 @@ static void test_bombs(void **state)
 	ftmpi_buffer_clear(&json);
 }
 
+/* A short archive that says of its last member that it unpacks to 3.9 GB, and a model that would have as many weights. */
+static void test_claims(void **state)
+{
+	enum { LOCAL_SIZE = 22, CENTRAL_SIZE = 24 };
+	static const uint8_t size[] = {0x00, 0x47, 0x75, 0xe8};
+	static const int methods[] = {ZIP_CM_DEFLATE, ZIP_CM_STORE};
+	ftmpi_buffer text = read_bytes(fixture("sequential.json"));
+	char *large = edited(text.data, "\"units\": 5", "\"units\": 400000000");
+	ftmpi__member members[] = {{"config.json", large, strlen(large)}, {"model.weights.h5", text.data, 1000}};
+	ftmpi_keras_model *keras = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		ftmpi_buffer file;
+
+		pack("claims.keras", members, 2, methods[i]);
+		file = read_bytes("claims.keras");
+		for (size_t at = file.n_bytes - 4, n_left = 2; n_left > 0; at--) /* the last of each comes first */
+			if (memcmp(file.data + at, n_left == 2 ? "PK\1\2" : "PK\3\4", 4) == 0)
+				memcpy(file.data + at + (n_left-- == 2 ? CENTRAL_SIZE : LOCAL_SIZE), size, sizeof size);
+		write_bytes("claims.keras", file.data, file.n_bytes);
+		assert_fails(ftmpi_keras_open("claims.keras", &keras), FTMPI_ERR_DATA,
+			     "model.weights.h5 would unpack to 3900000000 bytes where at most");
+		ftmpi_buffer_clear(&file);
+	}
+	assert_null(keras);
+	ftmpi_buffer_clear(&text);
+	free(large);
+}
+
 /* Weights in another form than HDF5's, which Keras can write too, are not taken for none. */
 static void test_no_weights(void **state)
 {
@@ -328,9 +358,9 @@ int main(void)
 		cmocka_unit_test(test_weights),         cmocka_unit_test(test_bad_weights),
 		cmocka_unit_test(test_other_optimizer), cmocka_unit_test(test_entries_of_others_stay),
 		cmocka_unit_test(test_text_alone),      cmocka_unit_test(test_not_models),
-		cmocka_unit_test(test_bombs),           cmocka_unit_test(test_no_weights),
-		cmocka_unit_test(test_export),          cmocka_unit_test(test_export_selects),
-		cmocka_unit_test(test_export_refused),
+		cmocka_unit_test(test_bombs),           cmocka_unit_test(test_claims),
+		cmocka_unit_test(test_no_weights),      cmocka_unit_test(test_export),
+		cmocka_unit_test(test_export_selects),  cmocka_unit_test(test_export_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
