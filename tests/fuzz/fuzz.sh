@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# usage: fuzz.sh TARGET MKDATA DRIVER [--seconds S]: build a libFuzzer target, make its first inputs with the real writers, and run it: a fixed
-# number of runs, the same each time, or for so many seconds. Nothing may crash, leak, run long, or allocate more than a small file warrants.
+# usage: fuzz.sh TARGET MKDATA DRIVER: build a libFuzzer target, make its first inputs with the real writers, and run it: a fixed number of runs,
+# the same each time, or for FTMPI_FUZZ_SECONDS where that is set. Nothing may crash, leak, run long, or allocate more than a small file warrants.
 # What is found is kept in the current directory.
 set -euo pipefail
 # shellcheck source=../lib.sh
@@ -27,8 +27,10 @@ config) runs=5000 ;;
 *) fail "no target '$target'" ;;
 esac
 length=(-runs="$runs" -seed=1)
-[ "${4:-}" != --seconds ] || length=(-max_total_time="${5:?--seconds wants a number}")
-[ "$target-${4:-}" != hdf5---seconds ] || length+=(-fork=1) # what the library keeps slows it down: a new process every few seconds
+if [ -n "${FTMPI_FUZZ_SECONDS:-}" ]; then
+	length=(-max_total_time="$FTMPI_FUZZ_SECONDS")
+	[ "$target" != hdf5 ] || length+=(-fork=1) # what the library keeps slows it down: a new process every few seconds
+fi
 
 need clang ninja
 echo 'int LLVMFuzzerTestOneInput(const unsigned char *d, unsigned long n) { return d[0] > n; }' >probe.c
