@@ -44,6 +44,7 @@ static inline void fuzz_data_read(const ftmpi__source_ops *source, const char *p
 		free(labels);
 		free(inputs);
 	}
+	FUZZ_NEED(status != FTMPI_ERR_MEMORY);
 	if (status != FTMPI_OK)
 		FUZZ_NEED_MESSAGE(ftmpi_error_message());
 	source->close(self);
