@@ -60,8 +60,8 @@ void ftmpi__archive_close(ftmpi__archive **archive)
 	*archive = NULL;
 }
 
-/* Length of a member once unpacked. Only the methods that Keras uses: others may want much memory for little data. @param max_bytes lowered to what the
- * whole file could unpack to by the member's method: its length is only what the archive says. */
+/* Length of a member once unpacked. Only the methods that Keras uses: others may want much memory for little data. @param max_bytes lowered to
+ * what the whole file could unpack to by the member's method: its length is only what the archive says. */
 static ftmpi_status measure(const ftmpi__archive *archive, const char *name, uint64_t *n_bytes, uint64_t *max_bytes)
 {
 	ftmpi_status status = FTMPI_OK;

@@ -11,8 +11,8 @@ typedef struct ftmpi__archive ftmpi__archive;
 ftmpi_status ftmpi__archive_open(const ftmpi__image *image, const char *what, ftmpi__archive **out) FTMPI_CHECK_RESULT;
 void ftmpi__archive_close(ftmpi__archive **archive);
 
-/** Unpack a member, whose checksum is verified. @param max_bytes a longer one is refused before memory is taken, and so is one that is longer than what
- * the archive could unpack to. Errors: ERR_DATA, ERR_MEMORY. */
+/** Unpack a member, whose checksum is verified. @param max_bytes a longer one is refused before memory is taken, and so is one that is longer than
+ * what the archive could unpack to. Errors: ERR_DATA, ERR_MEMORY. */
 ftmpi_status ftmpi__archive_read(const ftmpi__archive *archive, const char *name, uint64_t max_bytes,
 				 ftmpi__image *out) FTMPI_CHECK_RESULT;
 

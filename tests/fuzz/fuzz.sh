@@ -21,7 +21,7 @@ hdf5) # its library asks for absurd lengths, bears that it does not get them, an
 	export ASAN_OPTIONS=${ASAN_OPTIONS:-}:allocator_may_return_null=1:max_allocation_size_mb=64:detect_leaks=0
 	;;
 keras) # weights of a real model are longer than what the others are fed
-	runs=5000 max_bytes=65536
+	runs=10000 max_bytes=65536
 	;;
 config) runs=5000 ;;
 *) fail "no target '$target'" ;;
@@ -73,7 +73,7 @@ hdf5)
 keras)
 	need python3
 	python3 - "$source_dir/tests/keras" corpus <<'EOF'
-import pathlib, sys, zipfile
+import io, pathlib, struct, sys, zipfile
 source, corpus = map(pathlib.Path, sys.argv[1:])
 for file in sorted([*source.glob("*.json"), *source.glob("*.keras")]):
     (corpus / file.name).write_bytes(b"\0" + file.read_bytes())
@@ -81,6 +81,16 @@ for file in sorted(source.glob("*.keras")):
     archive = zipfile.ZipFile(file)
     config, weights = archive.read("config.json"), archive.read("model.weights.h5")
     (corpus / (file.stem + ".parts")).write_bytes(b"\1" + len(config).to_bytes(2, "little") + config + weights)
+
+# An archive that claims 3.9 GB of weights, for a model that would have as many.
+claims = io.BytesIO()
+with zipfile.ZipFile(claims, "w", zipfile.ZIP_DEFLATED) as archive:
+    archive.writestr("config.json", (source / "sequential.json").read_text().replace('"units": 5', '"units": 400000000'))
+    archive.writestr("model.weights.h5", bytes(1000))
+claims = bytearray(claims.getvalue())
+struct.pack_into("<I", claims, claims.rindex(b"PK\1\2") + 24, 3900000000)
+struct.pack_into("<I", claims, claims.rindex(b"PK\3\4") + 22, 3900000000)
+(corpus / "claims").write_bytes(b"\0" + claims)
 EOF
 	;;
 config)

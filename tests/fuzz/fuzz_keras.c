@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files of Keras. An input is: one byte; then, if its bit 0 is not set, a file as such, archive or JSON. Else two bytes, the length of the config.json;
- * that text; the weights: the archive is made here, so that its checksums are right and the fuzzer sees what is behind them. */
+/* Files of Keras. An input is: one byte; then, if its bit 0 is not set, a file as such, archive or JSON. Else two bytes, the length of the
+ * config.json; that text; the weights: the archive is made here, so that its checksums are right and the fuzzer sees what is behind them. */
 #include "fuzz/fuzz.h"
 
 #include "keras/archive.h"
