@@ -205,8 +205,9 @@ static ftmpi_status prepare(struct app_context *app, struct training *training)
 	FTMPI_TRY(describe_data(training, &training->data));
 	if (app->found) {
 		FTMPI_TRY(app_options_compare(&app->options, app->saved_options.data));
+		FTMPI_TRY(
+			compare_data(app, training->data.data)); /* first: another shape of data is another model too */
 		FTMPI_TRY(compare_model(app, &training->model_text));
-		FTMPI_TRY(compare_data(app, training->data.data));
 	}
 	FTMPI_TRY(app_options_format(&app->options, &training->config));
 	training->n_workers = (int)app->options.logical_workers;
