@@ -34,9 +34,6 @@ FTMPI_API ftmpi_status ftmpi_preemption_create(const ftmpi_preemption_options *o
 /** The signals do again what they did before. Local. NULLs the pointer; NULL is fine. */
 FTMPI_API void ftmpi_preemption_destroy(ftmpi_preemption **preemption);
 
-/** The signal that came; 0: none yet. Local. */
-FTMPI_API int ftmpi_preemption_signal(const ftmpi_preemption *preemption);
-
 /** Whether it is time to stop: a signal came, or the deadline is nearer than `needed_s`; once true it stays so. Local. @param needed_s how long a step
  * and a save take. */
 FTMPI_API bool ftmpi_preemption_due(ftmpi_preemption *preemption, double needed_s);

@@ -93,7 +93,6 @@ FTMPI_API ftmpi_status ftmpi_trainer_train_on_batch(ftmpi_trainer *trainer, cons
 /** Parts of a trainer. Local. */
 FTMPI_API ftmpi_learner *ftmpi_trainer_learner(ftmpi_trainer *trainer);
 FTMPI_API const ftmpi_model *ftmpi_trainer_model(const ftmpi_trainer *trainer);
-FTMPI_API const ftmpi_compile *ftmpi_trainer_compile(const ftmpi_trainer *trainer);
 
 /** The numeric environment as key = value lines: all that bits depend on beside configuration and data. Local. */
 FTMPI_API const char *ftmpi_numeric_environment(void);

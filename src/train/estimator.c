@@ -99,16 +99,30 @@ done:
 	return status;
 }
 
+static ftmpi_status create(const ftmpi_comm *comm, const ftmpi_dnn_options *options, const ftmpi_run_config *config,
+			   bool classifier, ftmpi_estimator **out)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_estimator *e = NULL;
+
+	FTMPI_TRY(ftmpi_agree(comm, create_local(comm, options, config, classifier, &e)));
+	*out = e;
+	e = NULL;
+done:
+	ftmpi_estimator_destroy(&e);
+	return status;
+}
+
 ftmpi_status ftmpi_dnn_classifier_create(const ftmpi_comm *comm, const ftmpi_dnn_options *options,
 					 const ftmpi_run_config *config, ftmpi_estimator **out)
 {
-	return ftmpi_agree(comm, create_local(comm, options, config, true, out));
+	return create(comm, options, config, true, out);
 }
 
 ftmpi_status ftmpi_dnn_regressor_create(const ftmpi_comm *comm, const ftmpi_dnn_options *options,
 					const ftmpi_run_config *config, ftmpi_estimator **out)
 {
-	return ftmpi_agree(comm, create_local(comm, options, config, false, out));
+	return create(comm, options, config, false, out);
 }
 
 void ftmpi_estimator_destroy(ftmpi_estimator **estimator)

@@ -86,12 +86,6 @@ void ftmpi_preemption_destroy(ftmpi_preemption **preemption)
 	*preemption = NULL;
 }
 
-int ftmpi_preemption_signal(const ftmpi_preemption *p)
-{
-	(void)p;
-	return caught;
-}
-
 bool ftmpi_preemption_due(ftmpi_preemption *p, double needed_s)
 {
 	if (p->options.deadline_s > 0 && ftmpi__calendar_s() + needed_s >= p->options.deadline_s)

@@ -226,8 +226,3 @@ const ftmpi_model *ftmpi_trainer_model(const ftmpi_trainer *t)
 {
 	return t->model;
 }
-
-const ftmpi_compile *ftmpi_trainer_compile(const ftmpi_trainer *t)
-{
-	return &t->compile;
-}
