@@ -1,33 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Deterministic reduction over logical workers: the plan and its steps. The tree's arithmetic is in tree.c.
  *
- *     own leaves ──push──► own maximal subtrees ──pieces, point to point──► owner of the slice ──tree order──► sum of the slice
+ *     own leaves ──push──► own maximal subtrees ──pieces──► owner of the slice ──tree order──► sum of the slice ──gather──► every rank
  *
- * Only whole subtrees leave a rank, so every addition is one of the fixed tree, on whichever rank it happens. Messages go from and to the same
- * places in every step: the requests are persistent.
+ * Only whole subtrees leave a rank, so every addition is one of the fixed tree, on whichever rank it happens. Pieces of a rank on the same node are
+ * read where they are; those of other nodes are messages, from and to the same places in every step: the requests are persistent. The sum of the
+ * slice replaces that slice of the rank's own first subtree, which no other rank reads.
  *
  * Invariants: `depth` buffers are in use, and hold the subtrees formed so far, in order; before ftmpi_exchange_reduce they are exactly the
- * maximal subtrees of the own range. */
+ * maximal subtrees of the own range. While `are_read` is set, near ranks may still read the buffers, and this rank does not write them. */
 #include <ftmpi/exchange.h>
 #include <ftmpi/slice.h>
 
-#include "dist/comm_mpi.h"
+#include "dist/copies.h"
 #include "dist/tree.h"
 
 #include <limits.h>
 #include <string.h>
 
-enum { MAX_SCALARS = 16, PIECE_TAG = 7100, SLICE_UNIT = 16 };
+enum { MAX_SCALARS = 16, MAX_ARRAYS = 8, PIECE_TAG = 7100, SLICE_UNIT = 16 };
 
 struct ftmpi_exchange {
 	const ftmpi_comm *comm;
-	int n_workers, first, end; /* logical workers: all, own range */
-	int64_t n_elements;
-	int *counts, *starts; /* [size]: every rank's slice of the array */
+	int n_workers, first, end;  /* logical workers: all, own range */
+	int64_t n_elements, stride; /* stride: from one buffer to the next, whole cache lines */
+	int *counts, *starts;       /* [size]: every rank's slice of the array */
 
-	int depth, max_depth, n_own; /* buffers in use; most in use; own maximal subtrees */
-	int next;                    /* own worker whose array comes next */
-	float **buffers;             /* [max_depth] arrays of n_elements */
+	int depth, max_depth, n_own;  /* buffers in use; most in use; own maximal subtrees */
+	int next;                     /* own worker whose array comes next */
+	struct ftmpi__copies buffers; /* [max_depth] arrays of n_elements */
+	bool are_read;
+	struct ftmpi__copies arrays[MAX_ARRAYS]; /* those of ftmpi_exchange_array */
+	int n_arrays;
 
 	ftmpi__tree *tree;         /* over the maximal subtrees of all ranks */
 	const float **subtrees;    /* [leaves of the tree] pieces of the own slice, in order */
@@ -37,6 +41,11 @@ struct ftmpi_exchange {
 	double *scalars;           /* [n_workers · MAX_SCALARS] */
 	int *scalar_counts, *scalar_starts;
 };
+
+static float *buffer(const ftmpi_exchange *ex, int i)
+{
+	return ex->buffers.mine + i * ex->stride;
+}
 
 static int first_worker(const ftmpi_exchange *ex, int rank)
 {
@@ -84,19 +93,30 @@ static ftmpi_status create_arrays(ftmpi_exchange *ex)
 	FTMPI_TRY(FTMPI_ALLOC((int64_t)ex->n_workers * MAX_SCALARS, &ex->scalars));
 	plan_slices(ex);
 	plan_depth(ex);
-	FTMPI_TRY(FTMPI_ALLOC(ex->max_depth, &ex->buffers));
-	for (int i = 0; i < ex->max_depth; i++)
-		FTMPI_TRY(FTMPI_ALLOC(ex->n_elements, &ex->buffers[i]));
 	FTMPI_TRY(ftmpi__tree_create(ex->n_workers, size, &ex->tree));
 	FTMPI_TRY(FTMPI_ALLOC(ftmpi__tree_n_leaves(ex->tree), &ex->subtrees));
-	FTMPI_TRY(FTMPI_ALLOC((int64_t)(ftmpi__tree_n_leaves(ex->tree) - ex->n_own) * ex->counts[ex->comm->rank],
-			      &ex->received));
 	FTMPI_TRY(FTMPI_ALLOC((int64_t)ftmpi__tree_n_leaves(ex->tree) + (int64_t)ex->n_own * size, &ex->requests));
 done:
 	return status;
 }
 
-/* Pieces of the own slice: own ones are read in place, others arrive in `received`. Fills `subtrees`, adds the receives. */
+static int n_subtrees_of(const ftmpi_exchange *ex, int rank)
+{
+	return ftmpi__tree_n_leaves_of(ex->n_workers, first_worker(ex, rank), first_worker(ex, rank + 1));
+}
+
+/* Room for the pieces that come by message. */
+static ftmpi_status create_received(ftmpi_exchange *ex)
+{
+	int64_t n = 0;
+
+	for (int rank = 0; rank < ex->comm->size; rank++)
+		if (ex->buffers.of[rank] == NULL)
+			n += n_subtrees_of(ex, rank);
+	return FTMPI_ALLOC(n * ex->counts[ex->comm->rank], &ex->received);
+}
+
+/* Pieces of the own slice: those of near ranks are read in place, others arrive in `received`. Fills `subtrees`, adds the receives. */
 static ftmpi_status plan_receives(ftmpi_exchange *ex)
 {
 	ftmpi_status status = FTMPI_OK;
@@ -106,12 +126,11 @@ static ftmpi_status plan_receives(ftmpi_exchange *ex)
 	int leaf = 0;
 
 	for (int rank = 0; rank < ex->comm->size; rank++) {
-		const int n =
-			ftmpi__tree_n_leaves_of(ex->n_workers, first_worker(ex, rank), first_worker(ex, rank + 1));
+		const int n = n_subtrees_of(ex, rank);
 
 		for (int k = 0; k < n; k++, leaf++) {
-			if (rank == me) {
-				ex->subtrees[leaf] = ex->buffers[k] + ex->starts[me];
+			if (ex->buffers.of[rank] != NULL) {
+				ex->subtrees[leaf] = ex->buffers.of[rank] + k * ex->stride + ex->starts[me];
 				continue;
 			}
 			ex->subtrees[leaf] = at;
@@ -133,8 +152,8 @@ static ftmpi_status plan_sends(ftmpi_exchange *ex)
 	for (int i = 1; i < ex->comm->size; i++) {
 		const int to = (ex->comm->rank + i) % ex->comm->size;
 
-		for (int k = 0; k < ex->n_own; k++) {
-			FTMPI_TRY_MPI(MPI_Send_init(ex->buffers[k] + ex->starts[to], ex->counts[to], MPI_FLOAT, to,
+		for (int k = 0; k < ex->n_own && ex->buffers.of[to] == NULL; k++) {
+			FTMPI_TRY_MPI(MPI_Send_init(buffer(ex, k) + ex->starts[to], ex->counts[to], MPI_FLOAT, to,
 						    PIECE_TAG + k, ex->comm->all, &ex->requests[ex->n_requests]));
 			ex->n_requests++;
 		}
@@ -166,10 +185,13 @@ ftmpi_status ftmpi_exchange_create(const ftmpi_comm *comm, int n_workers, int64_
 	ex->comm = comm;
 	ex->n_workers = n_workers;
 	ex->n_elements = n_elements;
+	ex->stride = (n_elements + SLICE_UNIT - 1) / SLICE_UNIT * SLICE_UNIT;
 	ex->first = first_worker(ex, comm->rank);
 	ex->end = first_worker(ex, comm->rank + 1);
 	ex->next = ex->first;
 	FTMPI_TRY(ftmpi_agree(comm, create_arrays(ex)));
+	FTMPI_TRY(ftmpi__copies_create(comm, ex->max_depth * ex->stride, &ex->buffers));
+	FTMPI_TRY(ftmpi_agree(comm, create_received(ex)));
 	FTMPI_TRY(plan_receives(ex));
 	FTMPI_TRY(plan_sends(ex));
 	*out = ex;
@@ -187,10 +209,10 @@ void ftmpi_exchange_destroy(ftmpi_exchange **exchange)
 		return;
 	for (int i = 0; i < ex->n_requests; i++)
 		(void)MPI_Request_free(&ex->requests[i]);
-	for (int i = 0; ex->buffers != NULL && i < ex->max_depth; i++)
-		ftmpi_free(ex->buffers[i]);
+	for (int i = 0; i < ex->n_arrays; i++)
+		ftmpi__copies_clear(&ex->arrays[i]);
+	ftmpi__copies_clear(&ex->buffers);
 	ftmpi__tree_destroy(&ex->tree);
-	ftmpi_free(ex->buffers);
 	ftmpi_free(ex->subtrees);
 	ftmpi_free(ex->received);
 	ftmpi_free(ex->requests);
@@ -215,15 +237,45 @@ void ftmpi_exchange_slice(const ftmpi_exchange *ex, int64_t *first, int64_t *end
 	*end = *first + ex->counts[ex->comm->rank];
 }
 
-void ftmpi_exchange_begin(ftmpi_exchange *ex)
+ftmpi_status ftmpi_exchange_array(ftmpi_exchange *ex, float **array)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	if (ex->n_arrays == MAX_ARRAYS)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "more than %d arrays of one exchange", MAX_ARRAYS);
+	FTMPI_TRY(ftmpi__copies_create(ex->comm, ex->n_elements, &ex->arrays[ex->n_arrays]));
+	*array = ex->arrays[ex->n_arrays++].mine;
+done:
+	return status;
+}
+
+/* After this all ranks of the node have read what they wanted of one another's buffers. */
+static ftmpi_status finish_reading(ftmpi_exchange *ex)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	if (ex->are_read)
+		FTMPI_TRY(ftmpi__copies_sync(&ex->buffers));
+	ex->are_read = false;
+done:
+	return status;
+}
+
+static void restart(ftmpi_exchange *ex)
 {
 	ex->depth = 0;
 	ex->next = ex->first;
 }
 
+ftmpi_status ftmpi_exchange_begin(ftmpi_exchange *ex)
+{
+	restart(ex);
+	return finish_reading(ex);
+}
+
 float *ftmpi_exchange_leaf(ftmpi_exchange *ex)
 {
-	return ex->buffers[ex->depth];
+	return buffer(ex, ex->depth);
 }
 
 void ftmpi_exchange_push(ftmpi_exchange *ex)
@@ -231,11 +283,11 @@ void ftmpi_exchange_push(ftmpi_exchange *ex)
 	int merges = ftmpi__tree_merges(ex->n_workers, ex->first, ex->next++);
 
 	for (ex->depth++; merges > 0; merges--, ex->depth--)
-		ftmpi__tree_add(ex->buffers[ex->depth - 2], ex->buffers[ex->depth - 2], ex->buffers[ex->depth - 1],
+		ftmpi__tree_add(buffer(ex, ex->depth - 2), buffer(ex, ex->depth - 2), buffer(ex, ex->depth - 1),
 				ex->n_elements);
 }
 
-ftmpi_status ftmpi_exchange_reduce(ftmpi_exchange *ex, float *sum)
+ftmpi_status ftmpi_exchange_reduce(ftmpi_exchange *ex, float **sum)
 {
 	ftmpi_status status = FTMPI_OK;
 	const int me = ex->comm->rank;
@@ -244,9 +296,31 @@ ftmpi_status ftmpi_exchange_reduce(ftmpi_exchange *ex, float *sum)
 		FTMPI_FAIL(FTMPI_ERR_INTERNAL, "reduction with %d of %d own workers pushed", ex->next - ex->first,
 			   ex->end - ex->first);
 	FTMPI_TRY_MPI(MPI_Startall(ex->n_requests, ex->requests));
+	FTMPI_TRY(ftmpi__copies_sync(&ex->buffers));
+	ex->are_read = true;
 	FTMPI_TRY_WAIT(ex->comm->watch, MPI_Waitall(ex->n_requests, ex->requests, MPI_STATUSES_IGNORE));
-	ftmpi__tree_sum(ex->tree, ex->subtrees, ex->counts[me], sum + ex->starts[me]);
-	ftmpi_exchange_begin(ex);
+	ftmpi__tree_sum(ex->tree, ex->subtrees, ex->counts[me], buffer(ex, 0) + ex->starts[me]);
+	restart(ex);
+	*sum = buffer(ex, 0);
+done:
+	return status;
+}
+
+/* Every near rank's slice, from where it is. */
+static ftmpi_status copy_slices(ftmpi_exchange *ex, struct ftmpi__copies *array)
+{
+	ftmpi_status status = FTMPI_OK;
+	const int me = ex->comm->rank, size = ex->comm->size;
+
+	FTMPI_TRY(ftmpi__copies_sync(array));
+	ex->are_read = false; /* whoever is here has reduced */
+	for (int i = 1; i < size; i++) {
+		const int from = (me + i) % size;
+
+		memcpy(array->mine + ex->starts[from], array->of[from] + ex->starts[from],
+		       (size_t)ex->counts[from] * sizeof(float));
+	}
+	FTMPI_TRY(ftmpi__copies_sync(array));
 done:
 	return status;
 }
@@ -254,7 +328,14 @@ done:
 ftmpi_status ftmpi_exchange_gather(ftmpi_exchange *ex, float *array)
 {
 	ftmpi_status status = FTMPI_OK;
+	int i = 0;
 
+	while (i < ex->n_arrays && ex->arrays[i].mine != array)
+		i++;
+	if (i < ex->n_arrays && ex->arrays[i].all_near) {
+		FTMPI_TRY(copy_slices(ex, &ex->arrays[i]));
+		goto done;
+	}
 	FTMPI_TRY_WAIT(ex->comm->watch, MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, array, ex->counts,
 						       ex->starts, MPI_FLOAT, ex->comm->all));
 done:

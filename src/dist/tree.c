@@ -131,10 +131,10 @@ struct block {
 	const ftmpi__tree *tree;
 	const float *const *leaves;
 	int64_t at, n;
-	float (*temporaries)[BLOCK];
+	float (*temporaries)[2][BLOCK];
 };
 
-/* Sum of a node's block: a leaf's own data, or `into`. The left child may use `into`, the right one the level's temporary. */
+/* Sum of a node's block: a leaf's own data, or `into`, which is written last: it may be a leaf's. */
 static const float *sum_node(const struct block *b, int index, int level, float *into)
 {
 	const struct node *node = &b->tree->nodes[index];
@@ -142,15 +142,15 @@ static const float *sum_node(const struct block *b, int index, int level, float 
 
 	if (node->leaf >= 0)
 		return b->leaves[node->leaf] + b->at;
-	left = sum_node(b, node->left, level + 1, into);
-	right = sum_node(b, node->right, level + 1, b->temporaries[level]);
+	left = sum_node(b, node->left, level + 1, b->temporaries[level][0]);
+	right = sum_node(b, node->right, level + 1, b->temporaries[level][1]);
 	ftmpi__tree_add(into, left, right, b->n);
 	return into;
 }
 
 void ftmpi__tree_sum(const ftmpi__tree *tree, const float *const *leaves, int64_t n, float *out)
 {
-	_Alignas(FTMPI_ALIGNMENT) float temporaries[MAX_LEVELS][BLOCK];
+	_Alignas(FTMPI_ALIGNMENT) float temporaries[MAX_LEVELS][2][BLOCK];
 
 	for (int64_t at = 0; at < n; at += BLOCK) {
 		const struct block block = {tree, leaves, at, n - at < BLOCK ? n - at : BLOCK, temporaries};

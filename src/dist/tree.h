@@ -21,7 +21,7 @@ ftmpi_status ftmpi__tree_create(int n_workers, int size, ftmpi__tree **out) FTMP
 void ftmpi__tree_destroy(ftmpi__tree **tree);
 int ftmpi__tree_n_leaves(const ftmpi__tree *tree);
 
-/** out[n] = tree sum of leaves[i][n]; `out` overlaps no leaf. */
+/** out[n] = tree sum of leaves[i][n]; `out` may be a leaf. */
 void ftmpi__tree_sum(const ftmpi__tree *tree, const float *const *leaves, int64_t n, float *out);
 
 /** Tree sum over workers [lo, hi) of values[w · stride]. */

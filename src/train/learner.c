@@ -37,19 +37,18 @@ done:
 	return status;
 }
 
-static ftmpi_status allocate(ftmpi_learner *l)
+/* Parameters and slots. Collective. */
+static ftmpi_status create_arenas(ftmpi_learner *l)
 {
 	ftmpi_status status = FTMPI_OK;
-	const int64_t n = l->layout->n_elements;
 
-	FTMPI_TRY(FTMPI_ALLOC(n, &l->params));
-	FTMPI_TRY(FTMPI_ALLOC(n, &l->grads));
-	FTMPI_TRY(FTMPI_ALLOC(l->n_workers * l->n_scalars, &l->scalars));
+	FTMPI_TRY(ftmpi_exchange_create(l->comm, (int)l->n_workers, l->layout->n_elements, &l->exchange));
+	FTMPI_TRY(ftmpi_exchange_array(l->exchange, &l->params));
 	for (int i = 0; i < ftmpi_optimizer_n_slots(&l->optimizer); i++) {
 		const float initial = ftmpi_optimizer_slot_initial(&l->optimizer, i);
 
-		FTMPI_TRY(FTMPI_ALLOC(n, &l->slots[i]));
-		for (int64_t k = 0; k < n; k++)
+		FTMPI_TRY(ftmpi_exchange_array(l->exchange, &l->slots[i]));
+		for (int64_t k = 0; k < l->layout->n_elements; k++)
 			l->slots[i][k] = initial;
 	}
 done:
@@ -75,7 +74,7 @@ static ftmpi_status create_local(const ftmpi_comm *comm, const ftmpi_layout *lay
 	l->compare_steps = options->compare_steps;
 	l->n_scalars = options->n_sums + 1 + options->n_flags;
 	l->learning_rate = (float)optimizer->learning_rate;
-	FTMPI_TRY(allocate(l));
+	FTMPI_TRY(FTMPI_ALLOC(l->n_workers * l->n_scalars, &l->scalars));
 	*out = l;
 	l = NULL;
 done:
@@ -90,7 +89,7 @@ ftmpi_status ftmpi_learner_create(const ftmpi_comm *comm, const ftmpi_layout *la
 	ftmpi_learner *l = NULL;
 
 	FTMPI_TRY(ftmpi_agree(comm, create_local(comm, layout, optimizer, options, &l)));
-	FTMPI_TRY(ftmpi_exchange_create(comm, options->n_workers, layout->n_elements, &l->exchange));
+	FTMPI_TRY(create_arenas(l));
 	*out = l;
 	l = NULL;
 done:
@@ -105,10 +104,6 @@ void ftmpi_learner_destroy(ftmpi_learner **learner)
 	if (l == NULL)
 		return;
 	ftmpi_exchange_destroy(&l->exchange);
-	ftmpi_free(l->params);
-	ftmpi_free(l->grads);
-	for (int i = 0; i < FTMPI_MAX_SLOTS; i++)
-		ftmpi_free(l->slots[i]);
 	ftmpi_free(l->samples);
 	ftmpi_free(l->scalars);
 	ftmpi_free(l);
@@ -181,7 +176,7 @@ static ftmpi_status run_own_workers(ftmpi_learner *l, const ftmpi_batch *batch, 
 	ftmpi_status status = FTMPI_OK;
 	int first, end;
 
-	ftmpi_exchange_begin(l->exchange);
+	FTMPI_TRY(ftmpi_exchange_begin(l->exchange));
 	ftmpi_exchange_workers(l->exchange, &first, &end);
 	memset(l->scalars, 0, (size_t)((int64_t)(end - first) * l->n_scalars) * sizeof *l->scalars);
 	FTMPI_TRY(reserve_samples(l, batch));
@@ -244,7 +239,7 @@ ftmpi_status ftmpi_learner_reduce(ftmpi_learner *l)
 	double clock_s = ftmpi__now_s();
 
 	(void)ftmpi_failpoint_hit(FTMPI_FP_STEP_BEFORE_REDUCE);
-	FTMPI_TRY(ftmpi_exchange_reduce(l->exchange, l->grads));
+	FTMPI_TRY(ftmpi_exchange_reduce(l->exchange, &l->grads));
 	ftmpi__lap(&clock_s, &l->times.exchange_s);
 done:
 	return status;

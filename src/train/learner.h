@@ -17,8 +17,8 @@ struct ftmpi_learner {
 	int n_sums, n_flags, n_scalars; /* of a worker: sums, failure, flags */
 	int64_t compare_steps;
 
-	float *params, *grads;                  /* arenas; the own slice of grads holds the reduced gradient */
-	float *slots[FTMPI_MAX_SLOTS];          /* arenas */
+	float *params, *slots[FTMPI_MAX_SLOTS]; /* arenas of the exchange */
+	float *grads;                           /* after a reduce: the own slice holds the sum */
 	int64_t step, n_workers, saved_workers; /* saved_workers: as a checkpoint has it */
 	uint64_t seed;
 	float learning_rate, u_product;

@@ -22,6 +22,7 @@ static ftmpi_status time_exchange(const ftmpi_comm *comm, ftmpi_exchange *ex, fl
 {
 	ftmpi_status status = FTMPI_OK;
 	double total_s = 0;
+	float *sum;
 
 	for (int i = 0; i < REPEATS; i++) {
 		double begin_s;
@@ -29,7 +30,7 @@ static ftmpi_status time_exchange(const ftmpi_comm *comm, ftmpi_exchange *ex, fl
 		ftmpi_exchange_push(ex);
 		FTMPI_TRY(ftmpi_comm_barrier(comm));
 		begin_s = MPI_Wtime();
-		FTMPI_TRY(ftmpi_exchange_reduce(ex, array));
+		FTMPI_TRY(ftmpi_exchange_reduce(ex, &sum));
 		FTMPI_TRY(ftmpi_exchange_gather(ex, array));
 		total_s += MPI_Wtime() - begin_s;
 	}
@@ -58,15 +59,16 @@ static ftmpi_status compare(const ftmpi_comm *comm, int64_t n)
 	ftmpi_status status = FTMPI_OK;
 	double ours[ROUNDS], theirs[ROUNDS], ratios[ROUNDS];
 	ftmpi_exchange *ex = NULL;
-	float *a = NULL, *b = NULL;
+	float *a = NULL, *b = NULL, *shared;
 
 	FTMPI_TRY(FTMPI_ALLOC(n, &a));
 	FTMPI_TRY(FTMPI_ALLOC(n, &b));
 	FTMPI_TRY(ftmpi_exchange_create(comm, ftmpi_comm_size(comm), n, &ex));
+	FTMPI_TRY(ftmpi_exchange_array(ex, &shared));
 	for (int round = -1; round < ROUNDS; round++) {
 		const int k = round < 0 ? 0 : round;
 
-		FTMPI_TRY(time_exchange(comm, ex, a, &ours[k]));
+		FTMPI_TRY(time_exchange(comm, ex, shared, &ours[k]));
 		theirs[k] = time_allreduce(a, b, (int)n);
 		ratios[k] = ours[k] / theirs[k];
 	}

@@ -38,33 +38,52 @@ static void fill_and_push(ftmpi_exchange *ex, int64_t n)
 	}
 }
 
+/* The own slice of `array` is the tree sum; with `everywhere` all of it is, else the rest is 0. */
+static void expect_sum(const ftmpi_exchange *ex, int n_workers, int64_t n, const float *array, bool everywhere)
+{
+	int64_t first, end;
+
+	ftmpi_exchange_slice(ex, &first, &end);
+	for (int64_t i = 0; i < n; i++) {
+		const float expected = everywhere || (i >= first && i < end) ? reference_sum(0, n_workers, i) : 0.0F;
+
+		assert_memory_equal(&array[i], &expected, sizeof expected);
+	}
+}
+
+/* Reduce, put the sum of the own slice into `array`, gather. */
+static void check_round(ftmpi_exchange *ex, int n_workers, int64_t n, float *array)
+{
+	int64_t first, end;
+	float *sum = NULL;
+
+	memset(array, 0, (size_t)n * sizeof *array);
+	fill_and_push(ex, n);
+	assert_ok(ftmpi_exchange_reduce(ex, &sum));
+	ftmpi_exchange_slice(ex, &first, &end);
+	memcpy(array + first, sum + first, (size_t)(end - first) * sizeof *array);
+	expect_sum(ex, n_workers, n, array, false);
+	assert_ok(ftmpi_exchange_gather(ex, array));
+	expect_sum(ex, n_workers, n, array, true);
+}
+
 static void check_reduce(int n_workers, int64_t n)
 {
 	ftmpi_exchange *ex = NULL;
-	float *array = NULL;
+	float *own = NULL, *shared = NULL, *sum = NULL;
 
-	assert_ok(FTMPI_ALLOC(n, &array));
+	assert_ok(FTMPI_ALLOC(n, &own));
 	assert_ok(ftmpi_exchange_create(world, n_workers, n, &ex));
-	for (int round = 0; round < 2; round++) {
-		int64_t first, end;
-
-		memset(array, 0, (size_t)n * sizeof *array);
-		fill_and_push(ex, n);
-		assert_ok(ftmpi_exchange_reduce(ex, array));
-		ftmpi_exchange_slice(ex, &first, &end);
-		for (int64_t i = 0; i < n; i++) {
-			const float expected = i >= first && i < end ? reference_sum(0, n_workers, i) : 0.0F;
-			assert_memory_equal(&array[i], &expected, sizeof expected);
-		}
-		assert_ok(ftmpi_exchange_gather(ex, array));
-		for (int64_t i = 0; i < n; i++) {
-			const float expected = reference_sum(0, n_workers, i);
-			assert_memory_equal(&array[i], &expected, sizeof expected);
-		}
-	}
+	assert_ok(ftmpi_exchange_array(ex, &shared));
+	check_round(ex, n_workers, n, shared);
+	check_round(ex, n_workers, n, own);
+	fill_and_push(ex, n);
+	assert_ok(ftmpi_exchange_reduce(ex, &sum)); /* and no gather */
+	assert_ok(ftmpi_exchange_begin(ex));
+	check_round(ex, n_workers, n, shared);
 	ftmpi_exchange_destroy(&ex);
 	assert_null(ex);
-	ftmpi_free(array);
+	ftmpi_free(own);
 }
 
 /* Every number of workers, powers of two and not; arrays shorter than the ranks' slices, and longer than a block. */
@@ -118,7 +137,7 @@ static void test_errors(void **state)
 {
 	ftmpi_exchange *ex = NULL;
 	double scalars[32] = {0};
-	float array[8];
+	float *sum = NULL;
 
 	(void)state;
 	assert_fails(ftmpi_exchange_create(world, ftmpi_comm_size(world) - 1, 8, &ex), FTMPI_ERR_USAGE,
@@ -127,7 +146,7 @@ static void test_errors(void **state)
 	assert_fails(ftmpi_exchange_create(world, 8, INT64_C(1) << 40, &ex), FTMPI_ERR_USAGE, "elements");
 	assert_null(ex);
 	assert_ok(ftmpi_exchange_create(world, 8, 8, &ex));
-	assert_fails(ftmpi_exchange_reduce(ex, array), FTMPI_ERR_INTERNAL, "0 of");
+	assert_fails(ftmpi_exchange_reduce(ex, &sum), FTMPI_ERR_INTERNAL, "0 of");
 	assert_fails(ftmpi_exchange_scalars(ex, scalars, 17, scalars), FTMPI_ERR_USAGE, "17 scalars");
 	ftmpi_exchange_destroy(&ex);
 }
