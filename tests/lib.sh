@@ -59,3 +59,23 @@ build_preset() { # PRESET [CMAKE-OPTION…]: sets preset_dir
 	(cd "$source_dir" && cmake --preset "$preset" -B "$preset_dir" "$@") || fail "cmake --preset $preset"
 	cmake --build "$preset_dir" -j "$jobs" || fail "build of preset $preset"
 }
+
+# From here on mpirun starts its ranks on these nodes, which name spaces of host names play on this machine.
+on_nodes() { # NAME:SLOTS…
+	unshare --uts true 2>/dev/null || skip "no right to have a host name of one's own"
+	cat >on_node <<-'END'
+		#!/bin/sh
+		# HOST COMMAND…, as rsh
+		host=$1
+		shift
+		exec unshare --uts sh -c "hostname $host && $*"
+	END
+	chmod +x on_node
+	printf '%s\n' "$@" | sed 's/:/ slots=/' >hosts
+	export OMPI_MCA_orte_default_hostfile=$PWD/hosts OMPI_MCA_plm_rsh_agent=$PWD/on_node OMPI_MCA_plm_rsh_no_tree_spawn=1
+	export OMPI_MCA_oob_tcp_if_include=lo OMPI_MCA_btl_tcp_if_include=lo
+}
+
+on_one_node() {
+	unset "${!OMPI_MCA_orte_default@}" "${!OMPI_MCA_plm_rsh@}" OMPI_MCA_oob_tcp_if_include OMPI_MCA_btl_tcp_if_include
+}

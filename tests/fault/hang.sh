@@ -138,25 +138,14 @@ silent() {
 # Over two nodes, played by two name spaces of host names: a stopped rank is named on its own node; when it is the only one there, the other node says that
 # it is none of its ranks.
 nodes() {
-	unshare --uts true 2>/dev/null || skip "no right to have a host name of one's own"
-	cat >on_node <<-'END'
-		#!/bin/sh
-		# HOST COMMAND…, as rsh
-		host=$1
-		shift
-		exec unshare --uts sh -c "hostname $host && $*"
-	END
-	chmod +x on_node
 	make_reference
 	while IFS='|' read -r nodes text; do
-		export OMPI_MCA_orte_default_hostfile=$scratch/hosts OMPI_MCA_plm_rsh_agent=$scratch/on_node OMPI_MCA_plm_rsh_no_tree_spawn=1
-		export OMPI_MCA_oob_tcp_if_include=lo OMPI_MCA_btl_tcp_if_include=lo
 		# shellcheck disable=SC2086
-		printf '%s\n' $nodes | sed 's/:/ slots=/' >hosts
+		on_nodes $nodes
 		dir=${nodes//[: ]/-}
 		train_fault "step.begin:stop,rank=3,hit=9" 4 "$dir" --hang-timeout 2
 		expect_hang "$text"
-		unset "${!OMPI_MCA_orte_default@}" "${!OMPI_MCA_plm_rsh@}" OMPI_MCA_oob_tcp_if_include OMPI_MCA_btl_tcp_if_include
+		on_one_node
 		expect_recovers 2 "$dir" 6
 	done <<-END
 		one:2 two:2|rank 3 (host two, process
