@@ -25,28 +25,29 @@ static bool is_first_output(const json_t *value, const char *name)
 	       json_is_integer(json_array_get(value, 2)) && json_integer_value(json_array_get(value, 2)) == 0;
 }
 
-/* Called with one tensor, the output of the layer before; arguments beside it only where they are null. */
+/* Called with one tensor, the output of the layer before. */
 static bool is_called_with(const json_t *nodes, const char *before)
 {
-	const json_t *node = json_array_get(nodes, 0), *args = json_object_get(node, "args");
+	const json_t *args = json_object_get(json_array_get(nodes, 0), "args");
 	const json_t *history = json_object_get(json_object_get(json_array_get(args, 0), "config"), "keras_history");
-	const json_t *value;
-	const char *key;
 
-	json_object_foreach(json_object_get(node, "kwargs"), key, value) if (!json_is_null(value)) return false;
 	return json_array_size(nodes) == 1 && json_array_size(args) == 1 && is_first_output(history, before);
 }
 
-/* Layer i of a Functional model is where a chain has it. */
+/* Layer i of a Functional model is where a chain has it. Arguments beside the tensor are not used: Keras writes them as null, and Dropout's `training` as
+ * false, which fit and evaluate overrule. */
 static ftmpi_status check_chain(const ftmpi__json *layer, const json_t *layers, size_t i)
 {
+	static const ftmpi__json_rule rules[] = {{NULL, FTMPI__ANY}};
 	ftmpi_status status = FTMPI_OK;
 	const json_t *nodes = json_object_get(layer->object, "inbound_nodes");
+	const json_t *kwargs = json_object_get(json_array_get(nodes, 0), "kwargs");
+	const ftmpi__json arguments = ftmpi__json_inside(layer, kwargs, "the call of %s", layer->where);
 
 	if (i == 0 ? json_array_size(nodes) != 0 : !is_called_with(nodes, layer_name(json_array_get(layers, i - 1))))
-		FTMPI__JSON_FAIL(layer,
-				 "its inbound_nodes are not one call with the output of the layer before it and no "
-				 "other argument: only a single chain of layers is supported");
+		FTMPI__JSON_FAIL(layer, "its inbound_nodes are not one call with the output of the layer before it: "
+					"only a single chain of layers is supported");
+	FTMPI_TRY(ftmpi__json_check(&arguments, rules));
 done:
 	return status;
 }
