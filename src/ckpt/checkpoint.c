@@ -45,17 +45,12 @@ ftmpi_status ftmpi_checkpoint_track(ftmpi_checkpoint *c, const char *name, ftmpi
 {
 	ftmpi_status status = FTMPI_OK;
 	char path[FTMPI__ENTRY_PATH_MAX + sizeof USER];
-	ftmpi_entry entry = {.path = path,
-			     .dtype = dtype,
-			     .kind = FTMPI_STATE,
-			     .n_dims = n_dims,
-			     .data = data,
-			     .chief_only = !replicated};
+	ftmpi_entry entry = {
+		.path = path, .dtype = dtype, .kind = FTMPI_STATE, .data = data, .chief_only = !replicated};
 
 	/* What is cut off here is too long by itself. */
 	(void)snprintf(path, sizeof path, USER "%s", name == NULL ? "" : name);
-	if (n_dims > 0 && n_dims <= FTMPI_MAX_DIMS)
-		memcpy(entry.dims, dims, (size_t)n_dims * sizeof *dims);
+	FTMPI_TRY(ftmpi__entry_set_shape(&entry, n_dims, dims));
 	FTMPI_TRY(ftmpi__registry_add_entry(c->registry, &entry, replicated || ftmpi_comm_is_chief(c->comm)));
 done:
 	return status;

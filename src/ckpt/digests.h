@@ -43,6 +43,9 @@ ftmpi__array ftmpi__entry_array(const ftmpi_entry *entry, int64_t *dims);
 /** "float32[784, 512]", "int64" for a scalar; cut off where `text` ends. Local. Returns `text`. */
 const char *ftmpi__shape_format(ftmpi_dtype dtype, int n_dims, const int64_t *dims, char *text, size_t text_bytes);
 
+/** Set an entry's shape, its path being there. Errors: ERR_USAGE (dimensions, but `dims` is NULL). What else is wrong with it is found when it is added. */
+ftmpi_status ftmpi__entry_set_shape(ftmpi_entry *entry, int n_dims, const int64_t *dims) FTMPI_CHECK_RESULT;
+
 /** Register an entry, copied; otherwise as ftmpi_registry_add. @param data_needed false: it may have no array on this rank. */
 ftmpi_status ftmpi__registry_add_entry(ftmpi_registry *registry, const ftmpi_entry *entry,
 				       bool data_needed) FTMPI_CHECK_RESULT;

@@ -10,6 +10,7 @@
 
 #include <ftmpi/log.h>
 #include <ftmpi/manager.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -40,6 +41,9 @@ static ftmpi_status check_options(const ftmpi_manager_options *options)
 	if (options->max_to_keep <= 0)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "max_to_keep is %lld: give 1 or more, or FTMPI_KEEP_ALL",
 			   (long long)options->max_to_keep);
+	if (!(options->keep_checkpoint_every_n_hours >= 0) || isinf(options->keep_checkpoint_every_n_hours))
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "keep_checkpoint_every_n_hours is %g: give 0 (none) or more",
+			   options->keep_checkpoint_every_n_hours);
 	if (options->checkpoint_interval < 0)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "checkpoint_interval is %lld: give 0 (none) or more steps",
 			   (long long)options->checkpoint_interval);
@@ -278,7 +282,7 @@ static ftmpi_status save(ftmpi_manager *m, const struct decision *d)
 {
 	ftmpi_status status = FTMPI_OK, saved;
 
-	if (is_chief(m) && d->number < m->highest)
+	if (is_chief(m) && d->number >= 0 && d->number < m->highest)
 		ftmpi_log(FTMPI_LOG_WARNING,
 			  "'%s' has checkpoint %lld: it stays the newest one, before %lld which is being saved",
 			  m->directory.data, (long long)m->highest, (long long)d->number);

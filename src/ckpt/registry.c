@@ -206,6 +206,21 @@ done:
 	return status;
 }
 
+ftmpi_status ftmpi__entry_set_shape(ftmpi_entry *entry, int n_dims, const int64_t *dims)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	entry->n_dims = n_dims;
+	if (n_dims > 0 && n_dims <= FTMPI_MAX_DIMS) {
+		if (dims == NULL)
+			FTMPI_FAIL(FTMPI_ERR_USAGE, "checkpoint entry '%s': %d dimensions, but no list of them",
+				   entry->path, n_dims);
+		memcpy(entry->dims, dims, (size_t)n_dims * sizeof *dims);
+	}
+done:
+	return status;
+}
+
 /* The entry's path is copied behind it. */
 ftmpi_status ftmpi__registry_add_entry(ftmpi_registry *registry, const ftmpi_entry *entry, bool data_needed)
 {
@@ -261,11 +276,13 @@ void ftmpi_registry_destroy(ftmpi_registry **registry)
 ftmpi_status ftmpi_registry_add(ftmpi_registry *registry, const char *path, ftmpi_dtype dtype, int n_dims,
 				const int64_t *dims, void *data, ftmpi_entry_kind kind)
 {
-	ftmpi_entry entry = {.path = path, .dtype = dtype, .kind = kind, .n_dims = n_dims, .data = data};
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_entry entry = {.path = path, .dtype = dtype, .kind = kind, .data = data};
 
-	if (n_dims > 0 && n_dims <= FTMPI_MAX_DIMS)
-		memcpy(entry.dims, dims, (size_t)n_dims * sizeof *dims);
-	return ftmpi__registry_add_entry(registry, &entry, true);
+	FTMPI_TRY(ftmpi__entry_set_shape(&entry, n_dims, dims));
+	FTMPI_TRY(ftmpi__registry_add_entry(registry, &entry, true));
+done:
+	return status;
 }
 
 ftmpi_status ftmpi_registry_add_scalar(ftmpi_registry *registry, const char *path, ftmpi_dtype dtype, void *data,

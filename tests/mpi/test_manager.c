@@ -3,6 +3,7 @@
 #include "mpi/checkpoint_test.h"
 
 #include <ftmpi/manager.h>
+#include <math.h>
 
 /* A program under a manager, with a clock at 1000 and a step counter that is saved with the rest. */
 struct managed {
@@ -131,8 +132,12 @@ static void test_options(void **state)
 	m.options.step_counter = &m.step;
 	m.options.checkpoint_interval = -1;
 	assert_refused(&m, "checkpoint_interval is -1");
+	m.options.checkpoint_interval = 0;
 	m.options.keep_checkpoint_every_n_hours = -1;
-	assert_refused(&m, "keep_every_n_hours is -1");
+	assert_refused(&m, "keep_checkpoint_every_n_hours is -1");
+	m.options.keep_checkpoint_every_n_hours = NAN;
+	assert_refused(&m, "keep_checkpoint_every_n_hours is nan");
+	m.options.keep_checkpoint_every_n_hours = 0;
 	m.options.checkpoint_name = "a/b";
 	assert_refused(&m, "bad checkpoint name 'a/b'");
 	assert_fails(ftmpi_manager_create(m.s.checkpoint, "", NULL, &m.manager), FTMPI_ERR_USAGE, "has no name");
@@ -544,7 +549,9 @@ static void test_own_numbers(void **state)
 	save_as(&m, 200, "numbers/ckpt-200.weights.h5");
 	assert_active(&m, "100 200", 200);
 	assert_holds(&m.s, 1, 3);
+	saved = listen_begin();
 	assert_fails(ftmpi_manager_save(m.manager, &negative, true, NULL), FTMPI_ERR_USAGE, "-1 is negative");
+	listen_end(saved, 0, "");
 	assert_holds(&m.s, 1, 3);
 	saved = listen_begin();
 	save_as(&m, 150, "numbers/ckpt-150.weights.h5");

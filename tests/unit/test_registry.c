@@ -66,6 +66,8 @@ static void test_tree(void **state)
 	assert_ok(ftmpi_registry_add_scalar(r, "a/b", FTMPI_I64, &x, FTMPI_STATE));
 	assert_fails(ftmpi_registry_add_scalar(r, "a/b", FTMPI_I64, &x, FTMPI_STATE), FTMPI_ERR_USAGE,
 		     "'a/b' is registered already");
+	assert_fails(ftmpi_registry_add(r, "c", FTMPI_I64, 1, NULL, &x, FTMPI_STATE), FTMPI_ERR_USAGE,
+		     "'c': 1 dimensions, but no list of them");
 	assert_fails(ftmpi_registry_add_scalar(r, "a", FTMPI_I64, &x, FTMPI_STATE), FTMPI_ERR_USAGE,
 		     "is a group already");
 	assert_fails(ftmpi_registry_add_scalar(r, "a/b/c", FTMPI_I64, &x, FTMPI_STATE), FTMPI_ERR_USAGE,
