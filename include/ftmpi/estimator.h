@@ -109,16 +109,16 @@ FTMPI_API void ftmpi_hook_destroy(ftmpi_hook **hook);
 typedef struct ftmpi_train_options {
 	const ftmpi_hook *const *hooks;
 	int n_hooks;
-	int64_t steps;     /**< more steps in this call; 0: not given */
-	int64_t max_steps; /**< steps in all; 0: not given */
-	const ftmpi_saving_listener *const *saving_listeners;
+	int64_t steps; /**< more steps in this call; 0: not given */
+	int64_t max_steps; /**< steps in all; 0: not given; with neither, and an input without end, a hook or a listener must stop the training */
+	const ftmpi_saving_listener *const *saving_listeners; /**< only where the config saves */
 	int n_saving_listeners;
 	ftmpi_preemption *preemption; /**< NULL: none */
 } ftmpi_train_options;
 
 /**
  * Train until the input ends or the steps are done. Collective. When max_steps are done already: "Skipping training since max_steps has already saved.", and no
- * file is touched. Errors (agreed): ERR_USAGE (steps and max_steps, negative ones), as ftmpi_store_open, ftmpi_trainer_fit, hooks.
+ * file is touched. Errors (agreed): ERR_USAGE (steps and max_steps, negative ones; no end; listeners without saves), as ftmpi_store_open, ftmpi_trainer_fit, hooks.
  */
 FTMPI_API ftmpi_status ftmpi_estimator_train(ftmpi_estimator *estimator, const ftmpi_input *input,
 					     const ftmpi_train_options *options) FTMPI_CHECK_RESULT;

@@ -4,6 +4,7 @@
 
 #include <ftmpi/log.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,19 +35,57 @@ ftmpi_input ftmpi_numpy_input(const ftmpi_dataset *dataset, int64_t batch_size, 
 		.dataset = dataset, .batch_size = batch_size, .num_epochs = num_epochs, .shuffle = shuffle};
 }
 
-static ftmpi_status check_config(const ftmpi_run_config *c)
+static ftmpi_status check_count(const char *field, int64_t value, int64_t least)
 {
 	ftmpi_status status = FTMPI_OK;
 
+	if (value < least)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "%s is %lld: give %lld or more", field, (long long)value, (long long)least);
+done:
+	return status;
+}
+
+static ftmpi_status check_config(const ftmpi_comm *comm, const ftmpi_run_config *c)
+{
+	ftmpi_status status = FTMPI_OK;
+	const double secs = c->save_checkpoints_secs, hours = c->keep_checkpoint_every_n_hours;
+
 	if (c->model_dir == NULL || c->model_dir[0] == '\0' || strlen(c->model_dir) >= FTMPI_PATH_MAX - 64)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "RunConfig: model_dir must be given, and not be too long");
-	if (c->save_checkpoints_steps > 0 && c->save_checkpoints_secs > 0)
+	if (c->save_checkpoints_steps > 0 && secs > 0)
 		FTMPI_FAIL(FTMPI_ERR_USAGE,
 			   "RunConfig: give save_checkpoints_steps or save_checkpoints_secs, not both");
-	if (c->save_checkpoints_steps < 0 || c->save_summary_steps < 0 || c->keep_checkpoint_max < 0 ||
-	    c->log_step_count_steps < 1 || c->n_workers < 0)
-		FTMPI_FAIL(FTMPI_ERR_USAGE, "RunConfig: a number of steps, checkpoints or workers is negative, or "
-					    "log_step_count_steps is 0");
+	FTMPI_TRY(check_count("RunConfig: save_summary_steps", c->save_summary_steps, 0));
+	FTMPI_TRY(check_count("RunConfig: save_checkpoints_steps", c->save_checkpoints_steps, 0));
+	FTMPI_TRY(check_count("RunConfig: keep_checkpoint_max", c->keep_checkpoint_max, 0));
+	FTMPI_TRY(check_count("RunConfig: log_step_count_steps", c->log_step_count_steps, 1));
+	if (secs != FTMPI_UNSET && (!(secs >= 0) || isinf(secs)))
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "RunConfig: save_checkpoints_secs is %g: give 0 (none) or more", secs);
+	if (!(hours >= 0) || isinf(hours))
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "RunConfig: keep_checkpoint_every_n_hours is %g: give 0 (none) or more",
+			   hours);
+	if (c->n_workers != 0)
+		FTMPI_TRY(check_count("RunConfig: n_workers", c->n_workers, ftmpi_comm_size(comm)));
+done:
+	return status;
+}
+
+static ftmpi_status check_dnn(const ftmpi_dnn_options *o, bool classifier)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	if (o->feature_dims == NULL || o->n_feature_dims < 1)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "feature_dims, the shape of a sample, must be given");
+	if (o->n_hidden_units < 0 || o->n_hidden_units > MAX_HIDDEN)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "%d hidden layers: 0 to %d are possible", o->n_hidden_units, MAX_HIDDEN);
+	if (o->n_hidden_units > 0 && o->hidden_units == NULL)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "%d hidden layers, but no hidden_units", o->n_hidden_units);
+	if (!(o->dropout >= 0 && o->dropout < 1))
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "dropout is %g: give 0 (none) or more, below 1", o->dropout);
+	if (o->loss_reduction != FTMPI_REDUCE_SUM && o->loss_reduction != FTMPI_REDUCE_MEAN)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "loss_reduction is neither the mean nor the sum");
+	FTMPI_TRY(classifier ? check_count("n_classes", o->n_classes, 2)
+			     : check_count("label_dimension", o->label_dimension, 1));
 done:
 	return status;
 }
@@ -58,8 +97,6 @@ static ftmpi_status build_model(const ftmpi_dnn_options *o, int64_t n_outputs, f
 	ftmpi_layer_spec specs[2 * MAX_HIDDEN + 2] = {{.kind = FTMPI_FLATTEN}};
 	int n = 1;
 
-	if (o->n_hidden_units < 0 || o->n_hidden_units > MAX_HIDDEN)
-		FTMPI_FAIL(FTMPI_ERR_USAGE, "%d hidden layers: 0 to %d are possible", o->n_hidden_units, MAX_HIDDEN);
 	for (int i = 0; i < o->n_hidden_units; i++) {
 		specs[n++] =
 			(ftmpi_layer_spec){.kind = FTMPI_DENSE, .units = o->hidden_units[i], .activation = FTMPI_RELU};
@@ -78,7 +115,8 @@ static ftmpi_status create_local(const ftmpi_comm *comm, const ftmpi_dnn_options
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_estimator *e = NULL;
 
-	FTMPI_TRY(check_config(config));
+	FTMPI_TRY(check_config(comm, config));
+	FTMPI_TRY(check_dnn(options, classifier));
 	FTMPI_TRY(FTMPI_ALLOC(1, &e));
 	e->comm = comm;
 	e->config = *config;

@@ -94,7 +94,12 @@ static ftmpi_callback callback_of(const ftmpi_hook *hook)
 				.train_end = hook->end};
 }
 
-static ftmpi_status check_options(const ftmpi_input *input, const ftmpi_train_options *o)
+static bool saves(const ftmpi_run_config *c)
+{
+	return c->save_checkpoints_steps > 0 || c->save_checkpoints_secs != 0;
+}
+
+static ftmpi_status check_options(const ftmpi_estimator *e, const ftmpi_input *input, const ftmpi_train_options *o)
 {
 	ftmpi_status status = FTMPI_OK;
 
@@ -103,8 +108,17 @@ static ftmpi_status check_options(const ftmpi_input *input, const ftmpi_train_op
 	if (o->steps < 0 || o->max_steps < 0)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "must specify %s > 0, given: %lld", o->steps < 0 ? "steps" : "max_steps",
 			   (long long)(o->steps < 0 ? o->steps : o->max_steps));
-	if (input->num_epochs < 0 || (input->num_epochs == 0 && o->steps == 0 && o->max_steps == 0))
-		FTMPI_FAIL(FTMPI_ERR_USAGE, "neither the input nor a number of steps says when the training ends");
+	if (input->num_epochs < 0)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "num_epochs is %lld: give 0 (without end) or more",
+			   (long long)input->num_epochs);
+	if (input->num_epochs == 0 && o->steps == 0 && o->max_steps == 0 && o->n_hooks == 0 &&
+	    o->n_saving_listeners == 0)
+		FTMPI_FAIL(FTMPI_ERR_USAGE,
+			   "neither the input, nor a number of steps, nor a hook says when the training ends");
+	if (o->n_saving_listeners > 0 && !saves(&e->config))
+		FTMPI_FAIL(FTMPI_ERR_USAGE,
+			   "there are saving listeners, or evaluations, but no saves: give the RunConfig "
+			   "save_checkpoints_steps or save_checkpoints_secs");
 	if (o->n_hooks < 0 || o->n_hooks > MAX_HOOKS)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "%d hooks: 0 to %d are possible", o->n_hooks, MAX_HOOKS);
 done:
@@ -138,11 +152,6 @@ static ftmpi_status create_saver(const struct training *t, const ftmpi_train_opt
 					     .n_listeners = o->n_saving_listeners};
 
 	return ftmpi_saver_create(t->store, &options, out);
-}
-
-static bool saves(const ftmpi_run_config *c)
-{
-	return c->save_checkpoints_steps > 0 || c->save_checkpoints_secs != 0;
 }
 
 /* Everything that a rank makes by itself for a fit. */
@@ -232,7 +241,7 @@ ftmpi_status ftmpi_estimator_train(ftmpi_estimator *e, const ftmpi_input *input,
 	const ftmpi_train_options *o = options == NULL ? &none : options;
 	struct training t = {.estimator = e, .input = input};
 
-	FTMPI_TRY(ftmpi_agree(e->comm, check_options(input, o)));
+	FTMPI_TRY(ftmpi_agree(e->comm, check_options(e, input, o)));
 	if (o->max_steps > 0) { /* without touching anything */
 		FTMPI_TRY(ftmpi__estimator_find(e, NULL, NULL, &t.found, &t.reader));
 		ftmpi_reader_close(&t.reader);

@@ -100,7 +100,8 @@ ftmpi_status ftmpi_logging_tensor_hook_create(int64_t every_n_iter, ftmpi_hook *
 static ftmpi_status stop_on_nan(void *context, ftmpi_fit *fit)
 {
 	(void)context;
-	ftmpi_log(FTMPI_LOG_WARNING, "Model diverged with loss = NaN.");
+	if (ftmpi_comm_is_chief(ftmpi_fit_comm(fit)))
+		ftmpi_log(FTMPI_LOG_WARNING, "Model diverged with loss = NaN.");
 	ftmpi_fit_stop(fit);
 	return FTMPI_OK;
 }

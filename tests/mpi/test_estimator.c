@@ -2,9 +2,12 @@
 /* The Estimator: order of hooks and listeners, steps and max_steps, the input's place over interruptions, a regressor that learns, errors. */
 #include "mpi/mpi_test.h"
 
+#include "file_test.h"
+
 #include <ftmpi/ftmpi.h>
 #include <math.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { N_SAMPLES = 60, N_FEATURES = 4, BATCH = 10, STEPS_AN_EPOCH = 6 };
 
@@ -168,7 +171,8 @@ static void test_steps(void **state)
 	struct journal a = {.fail_at = 5}, b = {.n = 0}, c = {.n = 0}, d = {.n = 0};
 	ftmpi_estimator *e = create("steps", true);
 	ftmpi_evaluation evaluation;
-	const ftmpi_input all = ftmpi_numpy_input(data, BATCH, 1, false);
+	const ftmpi_input all = ftmpi_numpy_input(data, BATCH, 1, false),
+			  endless = ftmpi_numpy_input(data, BATCH, 0, false);
 
 	(void)state;
 	assert_fails(train(e, &a, 2, 0, 0), FTMPI_ERR_INTERNAL, "interrupted");
@@ -185,7 +189,8 @@ static void test_steps(void **state)
 	assert_int_equal(evaluation.global_step, 16);
 	assert_fails(train(e, &d, 1, 1, 1), FTMPI_ERR_USAGE, "both steps and max_steps");
 	assert_fails(train(e, &d, 1, -1, 0), FTMPI_ERR_USAGE, "steps > 0");
-	assert_fails(train(e, &d, 0, 0, 0), FTMPI_ERR_USAGE, "when the training ends");
+	assert_fails(ftmpi_estimator_train(e, &endless, &(ftmpi_train_options){.n_hooks = 0}), FTMPI_ERR_USAGE,
+		     "when the training ends");
 	ftmpi_estimator_destroy(&e);
 }
 
@@ -196,6 +201,7 @@ static void test_standard_hooks(void **state)
 			  all = ftmpi_numpy_input(data, BATCH, 1, false);
 	ftmpi_hook *hooks[4] = {NULL};
 	ftmpi_evaluation evaluation;
+	int saved = -1;
 
 	(void)state;
 	assert_ok(ftmpi_stop_at_step_hook_create(5, 0, &hooks[0]));
@@ -203,7 +209,7 @@ static void test_standard_hooks(void **state)
 	assert_ok(ftmpi_logging_tensor_hook_create(2, &hooks[2]));
 	assert_ok(ftmpi_nan_tensor_hook_create(false, &hooks[3]));
 	const ftmpi_hook *const all_hooks[] = {hooks[0], hooks[1], hooks[2], hooks[3]};
-	const ftmpi_train_options options = {.hooks = all_hooks, .n_hooks = 4, .max_steps = 100};
+	const ftmpi_train_options options = {.hooks = all_hooks, .n_hooks = 4};
 	assert_ok(ftmpi_estimator_train(e, &input, &options));
 	assert_ok(ftmpi_estimator_evaluate(e, &all, NULL, &evaluation));
 	assert_int_equal(evaluation.global_step, 5);
@@ -211,7 +217,14 @@ static void test_standard_hooks(void **state)
 	assert_ok(ftmpi_estimator_evaluate(e, &all, NULL, &evaluation));
 	assert_int_equal(evaluation.global_step, 10);
 	assert_ok(ftmpi_failpoints_arm("step.loss:nan,hit=2", ftmpi_comm_rank(world)));
+	if (ftmpi_comm_rank(world) == 1)
+		saved = capture_begin();
 	assert_ok(ftmpi_estimator_train(e, &input, &options)); /* a NaN is a normal end, and is not saved */
+	if (ftmpi_comm_rank(world) == 1) {                     /* the chief alone tells of it */
+		ftmpi_buffer text = capture_end(saved);
+
+		assert_captured(&text, 1, "failpoint step.loss fired");
+	}
 	assert_ok(ftmpi_failpoints_arm(NULL, 0));
 	assert_ok(ftmpi_estimator_evaluate(e, &all, NULL, &evaluation));
 	assert_int_equal(evaluation.global_step, 10);
@@ -266,11 +279,113 @@ static void test_errors(void **state)
 	ftmpi_estimator_destroy(&e);
 }
 
+/* What is wrong with a configuration is said when the estimator is made, with the field's name. */
+static void test_config(void **state)
+{
+	const int n = ftmpi_comm_size(world);
+	ftmpi_run_config good, config;
+	ftmpi_dnn_options options;
+
+	(void)state;
+	ftmpi_dnn_options_init(&options);
+	options.feature_dims = dims;
+	options.n_feature_dims = 1;
+	ftmpi_run_config_init(&good);
+	good.model_dir = "config";
+	good.save_checkpoints_secs = 0;
+#define REFUSES(field, value, says)                                                                                    \
+	do {                                                                                                           \
+		ftmpi_estimator *e = NULL;                                                                             \
+		config = good;                                                                                         \
+		config.field = (value);                                                                                \
+		assert_fails(ftmpi_dnn_classifier_create(world, &options, &config, &e), FTMPI_ERR_USAGE, says);        \
+	} while (0)
+	REFUSES(save_summary_steps, -1, "save_summary_steps is -1");
+	REFUSES(save_checkpoints_steps, -2, "save_checkpoints_steps is -2");
+	REFUSES(save_checkpoints_secs, -5, "save_checkpoints_secs is -5");
+	REFUSES(save_checkpoints_secs, NAN, "save_checkpoints_secs is nan");
+	REFUSES(keep_checkpoint_max, -3, "keep_checkpoint_max is -3");
+	REFUSES(keep_checkpoint_every_n_hours, -1, "keep_checkpoint_every_n_hours is -1");
+	REFUSES(keep_checkpoint_every_n_hours, NAN, "keep_checkpoint_every_n_hours is nan");
+	REFUSES(log_step_count_steps, 0, "log_step_count_steps is 0");
+	REFUSES(n_workers, -1, "n_workers is -1");
+	if (n > 1)
+		REFUSES(n_workers, n - 1, "RunConfig: n_workers is");
+#undef REFUSES
+	assert_int_equal(access("config", F_OK), -1);
+}
+
+static void test_dnn_options(void **state)
+{
+	ftmpi_run_config config;
+	ftmpi_dnn_options good, options;
+
+	(void)state;
+	ftmpi_run_config_init(&config);
+	config.model_dir = "options";
+	ftmpi_dnn_options_init(&good);
+	good.feature_dims = dims;
+	good.n_feature_dims = 1;
+	good.hidden_units = hidden;
+	good.n_hidden_units = 1;
+#define REFUSES(kind, field, value, says)                                                                              \
+	do {                                                                                                           \
+		ftmpi_estimator *e = NULL;                                                                             \
+		options = good;                                                                                        \
+		options.field = (value);                                                                               \
+		assert_fails(ftmpi_dnn_##kind##_create(world, &options, &config, &e), FTMPI_ERR_USAGE, says);          \
+	} while (0)
+	REFUSES(classifier, feature_dims, NULL, "feature_dims, the shape of a sample, must be given");
+	REFUSES(classifier, n_feature_dims, 0, "feature_dims");
+	REFUSES(classifier, hidden_units, NULL, "1 hidden layers, but no hidden_units");
+	REFUSES(classifier, n_hidden_units, -1, "-1 hidden layers");
+	REFUSES(classifier, dropout, -0.1, "dropout is -0.1");
+	REFUSES(classifier, dropout, NAN, "dropout is nan");
+	REFUSES(classifier, dropout, 1, "dropout is 1");
+	REFUSES(classifier, n_classes, 1, "n_classes is 1: give 2 or more");
+	REFUSES(classifier, loss_reduction, (ftmpi_loss_reduction)7, "loss_reduction");
+	REFUSES(classifier, optimizer.learning_rate, -1, "learning_rate");
+	REFUSES(regressor, label_dimension, 0, "label_dimension is 0: give 1 or more");
+#undef REFUSES
+}
+
+/* Without saves a listener would never be called, and an evaluation would find nothing: said before the training, not after it. */
+static void test_no_saves(void **state)
+{
+	ftmpi_run_config config;
+	ftmpi_dnn_options options;
+	ftmpi_estimator *e = NULL;
+	ftmpi_evaluation evaluation;
+	struct journal steps = {.n = 0};
+	const ftmpi_input input = ftmpi_numpy_input(targets, BATCH, 1, false);
+	const ftmpi_hook hook = {.context = &steps, .after_run = on_after_run};
+	const ftmpi_hook *const hooks[] = {&hook};
+	const ftmpi_train_options how = {.hooks = hooks, .n_hooks = 1};
+
+	(void)state;
+	ftmpi_dnn_options_init(&options);
+	options.feature_dims = dims;
+	options.n_feature_dims = 1;
+	ftmpi_run_config_init(&config);
+	config.model_dir = "no_saves";
+	config.save_checkpoints_secs = 0;
+	assert_ok(ftmpi_dnn_regressor_create(world, &options, &config, &e));
+	assert_fails(ftmpi_estimator_train_and_evaluate(e, &input, &how, &input, 0, &evaluation), FTMPI_ERR_USAGE,
+		     "no saves: give the RunConfig save_checkpoints_steps or save_checkpoints_secs");
+	assert_int_equal(steps.n, 0);
+	assert_ok(ftmpi_estimator_train(e, &input, &how));
+	assert_int_equal(steps.n, STEPS_AN_EPOCH);
+	ftmpi_estimator_destroy(&e);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_order, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_steps, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_standard_hooks, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_regressor, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
+	cmocka_unit_test_setup_teardown(test_no_saves, setup, teardown),
+	cmocka_unit_test_setup_teardown(test_config, setup, teardown),
+	cmocka_unit_test_setup_teardown(test_dnn_options, setup, teardown),
 };
 FTMPI_TEST_MAIN(tests)
