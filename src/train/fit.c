@@ -37,6 +37,11 @@ static ftmpi_status check_options(const ftmpi_trainer *t, const ftmpi_fit_option
 	if (o->steps_per_execution < 1)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "%lld steps an execution: there must be at least 1",
 			   (long long)o->steps_per_execution);
+	if (o->n_callbacks < 0 || (o->n_callbacks > 0 && o->callbacks == NULL))
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "%d callbacks, but no list of them", o->n_callbacks);
+	for (int i = 0; i < o->n_callbacks; i++)
+		if (o->callbacks[i] == NULL)
+			FTMPI_FAIL(FTMPI_ERR_USAGE, "callback %d is NULL", i);
 	FTMPI_TRY(ftmpi__rows_check(t->model, &t->compile, o->train));
 	if (o->validation != NULL)
 		FTMPI_TRY(ftmpi__rows_check(t->model, &t->compile, o->validation));
@@ -336,8 +341,10 @@ ftmpi_status ftmpi_trainer_fit(ftmpi_trainer *t, const ftmpi_fit_options *option
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_fit f = {.trainer = t, .options = options, .last_save.step = -1, .started_s = ftmpi__now_s()};
+	int n_attached = 0;
 
 	FTMPI_TRY(ftmpi_agree(t->comm, begin_local(&f)));
+	n_attached = options->n_callbacks;
 	FTMPI_TRY(CALL(&f, attach));
 	FTMPI_TRY(CALL(&f, restore));
 	begin_at_place(&f);
@@ -345,7 +352,7 @@ ftmpi_status ftmpi_trainer_fit(ftmpi_trainer *t, const ftmpi_fit_options *option
 	FTMPI_TRY(run(&f));
 	FTMPI_TRY(CALL(&f, train_end));
 done:
-	for (int i = 0; i < options->n_callbacks; i++)
+	for (int i = 0; i < n_attached; i++)
 		if (options->callbacks[i]->detach != NULL)
 			options->callbacks[i]->detach(options->callbacks[i]->context);
 	ftmpi_checkpoint_destroy(&f.checkpoint);

@@ -264,6 +264,23 @@ static ftmpi_status send_signal(void *context, ftmpi_fit *fit)
 	return FTMPI_OK;
 }
 
+static void test_options(void **state)
+{
+	ftmpi_backup_and_restore_options options;
+	ftmpi_callback *callback = NULL;
+
+	(void)state;
+	ftmpi_backup_and_restore_options_init(&options);
+	assert_fails(ftmpi_backup_and_restore_create("", &options, &callback), FTMPI_ERR_USAGE, "the backup folder");
+	options.save_freq = -1;
+	assert_fails(ftmpi_backup_and_restore_create("refused", &options, &callback), FTMPI_ERR_USAGE,
+		     "save_freq is -1");
+	options.save_freq = 0;
+	options.lock_wait_s = -1;
+	assert_fails(ftmpi_backup_and_restore_create("refused", &options, &callback), FTMPI_ERR_USAGE,
+		     "lock_wait_s is -1");
+}
+
 static void test_preempted(void **state)
 {
 	const ftmpi_callback sender = {.settled = send_signal};
@@ -307,6 +324,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_two_fits, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_leftover, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
+	cmocka_unit_test_setup_teardown(test_options, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_kept, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_preempted, setup, teardown),
 };

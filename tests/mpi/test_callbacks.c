@@ -8,7 +8,7 @@ static void test_early_stopping(void **state)
 	struct script s = {.val_loss = course, .fail_epoch = -1};
 	ftmpi_trainer *trainer = create();
 	ftmpi_early_stopping_options options;
-	ftmpi_callback *callback = NULL;
+	ftmpi_callback *callback = NULL, *pair[2] = {NULL};
 
 	(void)state;
 	ftmpi_early_stopping_options_init(&options);
@@ -22,6 +22,12 @@ static void test_early_stopping(void **state)
 	trainer = create();
 	assert_ok(ftmpi_early_stopping_create(&options, &callback));
 	assert_fails(fit_with(trainer, &s, 8, 1, &callback, 1), FTMPI_ERR_USAGE, "no 'val_los' to monitor");
+	ftmpi_trainer_destroy(&trainer);
+	trainer = create();
+	assert_ok(ftmpi_early_stopping_create(&options, &pair[0]));
+	assert_ok(ftmpi_early_stopping_create(&options, &pair[1]));
+	assert_fails(fit_with(trainer, &s, 8, 1, pair, 2), FTMPI_ERR_USAGE,
+		     "two callbacks 'early_stopping' in one fit");
 	ftmpi_trainer_destroy(&trainer);
 	options.patience = -1;
 	assert_fails(ftmpi_early_stopping_create(&options, &callback), FTMPI_ERR_USAGE, "patience");
@@ -260,6 +266,14 @@ static void test_model_checkpoint_fields(void **state)
 		assert_fails(ftmpi_model_checkpoint_create(path, &options, &callbacks[0]), FTMPI_ERR_USAGE,
 			     "the field {");
 	}
+	options.save_freq = 0;
+	assert_fails(ftmpi_model_checkpoint_create("{epoch.weights.h5", &options, &callbacks[0]), FTMPI_ERR_USAGE,
+		     "a '{' without its partner");
+	assert_fails(ftmpi_model_checkpoint_create("{epoch}}.weights.h5", &options, &callbacks[0]), FTMPI_ERR_USAGE,
+		     "a '}' without its partner");
+	options.mode = (ftmpi_monitor_mode)9;
+	assert_fails(ftmpi_model_checkpoint_create("best.weights.h5", &options, &callbacks[0]), FTMPI_ERR_USAGE,
+		     "the mode of 'loss' is none of");
 }
 
 /* The file's first column. */
@@ -322,8 +336,10 @@ static void test_csv_logger(void **state)
 		assert_string_equal(found, expected);
 	}
 	ftmpi_trainer_destroy(&trainer);
-	options.separator = '\n';
-	assert_fails(ftmpi_csv_logger_create("plain.csv", &options, &callback), FTMPI_ERR_USAGE, "separator");
+	for (const char *c = "\n.5e-_"; *c != '\0'; c++) {
+		options.separator = *c;
+		assert_fails(ftmpi_csv_logger_create("plain.csv", &options, &callback), FTMPI_ERR_USAGE, "separator");
+	}
 }
 
 /* Behind the rows of an earlier fit; a relaunch drops rows of its own fit alone, and a row that was cut off. */

@@ -354,6 +354,7 @@ static void test_errors(void **state)
 	ftmpi_trainer_options options;
 	ftmpi_fit_options how = fit_options(0);
 	ftmpi_compile compile;
+	const ftmpi_callback *const forgotten[] = {NULL};
 
 	(void)state;
 	ftmpi_dataset_options_init(&dataset_options);
@@ -375,6 +376,14 @@ static void test_errors(void **state)
 	how.steps_per_execution = 0;
 	assert_fails(ftmpi_trainer_fit(trainer, &how), FTMPI_ERR_USAGE, "0 steps");
 	how.steps_per_execution = 1;
+	how.n_callbacks = -1;
+	assert_fails(ftmpi_trainer_fit(trainer, &how), FTMPI_ERR_USAGE, "-1 callbacks, but no list of them");
+	how.n_callbacks = 1;
+	assert_fails(ftmpi_trainer_fit(trainer, &how), FTMPI_ERR_USAGE, "1 callbacks, but no list of them");
+	how.callbacks = forgotten;
+	assert_fails(ftmpi_trainer_fit(trainer, &how), FTMPI_ERR_USAGE, "callback 0 is NULL");
+	how.callbacks = NULL;
+	how.n_callbacks = 0;
 	assert_ok(ftmpi_dataset_from_memory(x, y, 1, 1, dims, &dataset_options, &small));
 	how.train = small;
 	assert_fails(ftmpi_trainer_fit(trainer, &how), FTMPI_ERR_DATA, "5 numbers");

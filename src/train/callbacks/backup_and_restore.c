@@ -14,6 +14,7 @@
 #include <ftmpi/log.h>
 #include <ftmpi/manager.h>
 
+#include <math.h>
 #include <stdio.h>
 
 #define NAME     "backup_and_restore"
@@ -269,6 +270,9 @@ ftmpi_status ftmpi_backup_and_restore_create(const char *backup_dir, const ftmpi
 	if (options->save_freq < 0)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "backup and restore: save_freq is %lld: give 0 (epochs) or more",
 			   (long long)options->save_freq);
+	if (!(options->lock_wait_s >= 0) || isinf(options->lock_wait_s))
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "backup and restore: lock_wait_s is %g: give 0 or more seconds",
+			   options->lock_wait_s);
 	FTMPI_TRY(FTMPI_ALLOC(1, &b));
 	b->options = *options;
 	FTMPI_TRY(ftmpi__copy_text(b->directory, sizeof b->directory, backup_dir, "the backup folder"));

@@ -42,11 +42,16 @@ done:
 ftmpi_status ftmpi__callback_track(ftmpi_fit *fit, const char *callback, const char *name, ftmpi_dtype dtype,
 				   void *data)
 {
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_registry *registry = ftmpi_checkpoint_registry(ftmpi_fit_checkpoint(fit));
 	char path[128];
 
 	(void)snprintf(path, sizeof path, "ftmpi/callbacks/%s/%s", callback, name);
-	return ftmpi_registry_add_scalar(ftmpi_checkpoint_registry(ftmpi_fit_checkpoint(fit)), path, dtype, data,
-					 FTMPI_STATE);
+	if (ftmpi_registry_find(registry, path) != NULL)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "two callbacks '%s' in one fit: at most one is possible", callback);
+	FTMPI_TRY(ftmpi_registry_add_scalar(registry, path, dtype, data, FTMPI_STATE));
+done:
+	return status;
 }
 
 ftmpi_status ftmpi__monitor_init(struct ftmpi__monitor *m, const char *name, ftmpi_monitor_mode mode, double min_delta)
@@ -56,6 +61,8 @@ ftmpi_status ftmpi__monitor_init(struct ftmpi__monitor *m, const char *name, ftm
 	FTMPI_TRY(ftmpi__copy_text(m->name, sizeof m->name, name, "the name of the monitored entry"));
 	if (!(min_delta >= 0) || !isfinite(min_delta))
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "min_delta is %g: it must be 0 or more", min_delta);
+	if (mode != FTMPI_MONITOR_AUTO && mode != FTMPI_MONITOR_MIN && mode != FTMPI_MONITOR_MAX)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "the mode of '%s' is none of auto, min and max", name);
 	m->up = mode == FTMPI_MONITOR_MAX || (mode == FTMPI_MONITOR_AUTO && strstr(name, "acc") != NULL);
 	m->min_delta = min_delta;
 done:

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -151,6 +152,9 @@ ftmpi_status ftmpi_csv_logger_create(const char *filename, const ftmpi_csv_logge
 	if (options->separator == '\0' || options->separator == '\n')
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "CSV logger: the separator ends the %s",
 			   options->separator == '\0' ? "text" : "line");
+	if (isalnum((unsigned char)options->separator) || strchr("+-._", options->separator) != NULL)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "CSV logger: the separator '%c' may be part of a name or number",
+			   options->separator);
 	FTMPI_TRY(FTMPI_ALLOC(1, &c));
 	c->options = *options;
 	FTMPI_TRY(ftmpi__copy_text(c->filename, sizeof c->filename, filename, "the CSV logger's file name"));

@@ -130,6 +130,9 @@ static ftmpi_status fill_in(const struct model_checkpoint *m, const ftmpi_fit *f
 	for (const char *at = m->filepath; *at != '\0';) {
 		const char *end = *at == '{' ? strchr(at, '}') : NULL;
 
+		if (*at == '}' || (*at == '{' && end == NULL))
+			FTMPI_FAIL(FTMPI_ERR_USAGE, "model checkpoint: a '%c' without its partner in '%s'", *at,
+				   m->filepath);
 		if (end == NULL)
 			FTMPI_TRY(ftmpi_buffer_append(text, at, 1));
 		else if (fit == NULL)
