@@ -42,7 +42,8 @@ ftmpi_status ftmpi__label_check(const char *name, double value, int64_t sample, 
 
 	if (!(value >= 0 && value < (double)n_classes))
 		FTMPI_FAIL(FTMPI_ERR_DATA,
-			   "%s: label %.15g of sample %lld is outside 0 to %lld; --classes sets the number of classes",
+			   "%s: label %.15g of sample %lld is outside 0 to %lld; --classes, or the outputs of --model, "
+			   "set the number of classes",
 			   name, value, (long long)sample, (long long)n_classes - 1);
 	if (value != floor(value))
 		FTMPI_FAIL(FTMPI_ERR_DATA, "%s: label %.15g of sample %lld is not a whole number", name, value,

@@ -59,8 +59,8 @@ bad external "x_train: its data is in other files"
 bad soft_link "x_train: is a soft or external link"
 bad group "x_train: not a dataset"
 
-bad label_10 "y_train: label 10 of sample 5 is outside 0 to 9; --classes sets the number of classes"
-bad label_10 "y_train: label 10 of sample 5 is outside 0 to 9; --classes sets the number of classes" 3
+bad label_10 "y_train: label 10 of sample 5 is outside 0 to 9; --classes, or the outputs of --model, set the number of classes"
+bad label_10 "y_train: label 10 of sample 5 is outside 0 to 9; --classes, or the outputs of --model, set the number of classes" 3
 bad label_minus_1 "y_train: label -1 of sample 5 is outside 0 to 9"
 bad label_10_test "y_test: label 10 of sample 7 is outside 0 to 9"
 bad label_half "y_train: label 2.5 of sample 5 is not a whole number"

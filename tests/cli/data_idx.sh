@@ -76,7 +76,7 @@ bad data 65 "bad/$images: holds no samples: dimension 2 is 0" patch_bytes $image
 bad data 65 "bad/$images: dimensions of the header do not fit any file" patch_bytes $images 4 ff ff ff ff ff ff ff ff ff ff ff ff
 bad data 65 "bad/$images: is 13008 bytes long, but its header stands for 274877906896" patch_bytes $images 4 ff ff ff ff
 bad data 65 "bad/$labels: has 202 labels, but bad/$images has 203 images" fewer_labels
-bad data 65 "bad/$labels: label 10 of sample 7 is outside 0 to 9; --classes sets the number of classes" patch_bytes $labels 15 0a
+bad data 65 "bad/$labels: label 10 of sample 7 is outside 0 to 9; --classes, or the outputs of --model, set the number of classes" patch_bytes $labels 15 0a
 bad data 65 "bad/t10k-labels-idx1-ubyte: label 255 of sample 60 is outside 0 to 9; --classes" patch_bytes t10k-labels-idx1-ubyte 68 ff
 bad data 65 "bad/$labels: labels must be one-dimensional whole numbers; these have type 08 and 2 dimensions" \
 	sh -c "printf '\\0\\0\\10\\2\\0\\0\\0\\313\\0\\0\\0\\1' >head && tail -c +9 $labels >>head && mv head $labels"

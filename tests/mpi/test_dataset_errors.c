@@ -193,7 +193,8 @@ static const struct shape_case {
 	 .y = {1, {6}},
 	 .bend = &ys[5],
 	 .bent = 11,
-	 .message = "y_train: label 11 of sample 5 is outside 0 to 9; --classes sets the number of classes"},
+	 .message = "y_train: label 11 of sample 5 is outside 0 to 9; --classes, or the outputs of --model, set the "
+		    "number of classes"},
 	{.x = {2, {6, 5}},
 	 .y = {1, {6}},
 	 .bend = &ys[0],
