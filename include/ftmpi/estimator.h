@@ -110,14 +110,14 @@ typedef struct ftmpi_train_options {
 	const ftmpi_hook *const *hooks;
 	int n_hooks;
 	int64_t steps; /**< more steps in this call; 0: not given */
-	int64_t max_steps; /**< steps in all; 0: not given; with neither, and an input without end, a hook or a listener must stop the training */
+	int64_t max_steps; /**< steps in all; 0: not given; with neither, and an input without end, a hook must stop the training */
 	const ftmpi_saving_listener *const *saving_listeners; /**< only where the config saves */
 	int n_saving_listeners;
 	ftmpi_preemption *preemption; /**< NULL: none */
 } ftmpi_train_options;
 
 /**
- * Train until the input ends or the steps are done. Collective. When max_steps are done already: "Skipping training since max_steps has already saved.", and no
+ * Train until the input ends or the steps are done. Collective. @param options NULL: none. When max_steps are done already: "Skipping training since max_steps has already saved.", and no
  * file is touched. Errors (agreed): ERR_USAGE (steps and max_steps, negative ones; no end; listeners without saves), as ftmpi_store_open, ftmpi_trainer_fit, hooks.
  */
 FTMPI_API ftmpi_status ftmpi_estimator_train(ftmpi_estimator *estimator, const ftmpi_input *input,
@@ -139,7 +139,7 @@ FTMPI_API ftmpi_status ftmpi_estimator_predict(ftmpi_estimator *estimator, const
 					       const char *checkpoint_path, float *outputs) FTMPI_CHECK_RESULT;
 
 /** Train to options' max_steps (TrainSpec), evaluate after checkpoints (EvalSpec) at least throttle_s apart, and at the end. Collective.
- * @param throttle_s ≥ 0; TensorFlow's default is 600. @param out of the last evaluation. Errors: as train and evaluate. */
+ * @param options NULL: none. @param throttle_s ≥ 0; TensorFlow's default is 600. @param out of the last evaluation. Errors: as train and evaluate. */
 FTMPI_API ftmpi_status ftmpi_estimator_train_and_evaluate(ftmpi_estimator *estimator, const ftmpi_input *train_input,
 							  const ftmpi_train_options *options,
 							  const ftmpi_input *eval_input, double throttle_s,

@@ -99,6 +99,19 @@ static bool saves(const ftmpi_run_config *c)
 	return c->save_checkpoints_steps > 0 || c->save_checkpoints_secs != 0;
 }
 
+static ftmpi_status check_list(const char *what, const void *const *list, int n)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	if (n < 0 || n > MAX_HOOKS)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "%d %s: 0 to %d are possible", n, what, MAX_HOOKS);
+	for (int i = 0; i < n; i++)
+		if (list == NULL || list[i] == NULL)
+			FTMPI_FAIL(FTMPI_ERR_USAGE, "%s: number %d of %d is NULL", what, i, n);
+done:
+	return status;
+}
+
 static ftmpi_status check_options(const ftmpi_estimator *e, const ftmpi_input *input, const ftmpi_train_options *o)
 {
 	ftmpi_status status = FTMPI_OK;
@@ -111,16 +124,15 @@ static ftmpi_status check_options(const ftmpi_estimator *e, const ftmpi_input *i
 	if (input->num_epochs < 0)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "num_epochs is %lld: give 0 (without end) or more",
 			   (long long)input->num_epochs);
-	if (input->num_epochs == 0 && o->steps == 0 && o->max_steps == 0 && o->n_hooks == 0 &&
-	    o->n_saving_listeners == 0)
+	if (input->num_epochs == 0 && o->steps == 0 && o->max_steps == 0 && o->n_hooks == 0)
 		FTMPI_FAIL(FTMPI_ERR_USAGE,
 			   "neither the input, nor a number of steps, nor a hook says when the training ends");
 	if (o->n_saving_listeners > 0 && !saves(&e->config))
 		FTMPI_FAIL(FTMPI_ERR_USAGE,
 			   "there are saving listeners, or evaluations, but no saves: give the RunConfig "
 			   "save_checkpoints_steps or save_checkpoints_secs");
-	if (o->n_hooks < 0 || o->n_hooks > MAX_HOOKS)
-		FTMPI_FAIL(FTMPI_ERR_USAGE, "%d hooks: 0 to %d are possible", o->n_hooks, MAX_HOOKS);
+	FTMPI_TRY(check_list("hooks", (const void *const *)o->hooks, o->n_hooks));
+	FTMPI_TRY(check_list("saving listeners", (const void *const *)o->saving_listeners, o->n_saving_listeners));
 done:
 	return status;
 }
@@ -297,14 +309,17 @@ ftmpi_status ftmpi_estimator_train_and_evaluate(ftmpi_estimator *e, const ftmpi_
 		.estimator = e, .input = eval_input, .throttle_s = throttle_s, .last_s = ftmpi__now_s(), .step = -1};
 	const ftmpi_saving_listener own = {.context = &watcher, .after_save = evaluate_after_save};
 	const ftmpi_saving_listener *listeners[MAX_HOOKS] = {&own};
-	ftmpi_train_options o = *options;
+	ftmpi_train_options o = options == NULL ? (ftmpi_train_options){.steps = 0} : *options;
 
-	if (options->n_saving_listeners >= MAX_HOOKS || !(throttle_s >= 0))
-		FTMPI_FAIL(FTMPI_ERR_USAGE, "too many saving listeners, or a negative throttle");
-	for (int i = 0; i < options->n_saving_listeners; i++)
-		listeners[1 + i] = options->saving_listeners[i];
+	FTMPI_TRY(check_list("saving listeners", (const void *const *)o.saving_listeners, o.n_saving_listeners));
+	if (o.n_saving_listeners == MAX_HOOKS)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "%d saving listeners: 0 to %d are possible", MAX_HOOKS, MAX_HOOKS - 1);
+	if (!(throttle_s >= 0))
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "throttle_s is %g: give 0 or more seconds", throttle_s);
+	for (int i = 0; i < o.n_saving_listeners; i++)
+		listeners[1 + i] = o.saving_listeners[i];
 	o.saving_listeners = listeners;
-	o.n_saving_listeners = options->n_saving_listeners + 1;
+	o.n_saving_listeners++;
 	FTMPI_TRY(ftmpi_estimator_train(e, train_input, &o));
 	FTMPI_TRY(ftmpi_estimator_evaluate(e, eval_input, NULL, out));
 done:

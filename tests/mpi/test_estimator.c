@@ -191,6 +191,12 @@ static void test_steps(void **state)
 	assert_fails(train(e, &d, 1, -1, 0), FTMPI_ERR_USAGE, "steps > 0");
 	assert_fails(ftmpi_estimator_train(e, &endless, &(ftmpi_train_options){.n_hooks = 0}), FTMPI_ERR_USAGE,
 		     "when the training ends");
+	assert_fails(ftmpi_estimator_train_and_evaluate(e, &endless, NULL, &all, 0, &evaluation), FTMPI_ERR_USAGE,
+		     "when the training ends");
+	assert_fails(ftmpi_estimator_train(e, &all, &(ftmpi_train_options){.n_hooks = 1}), FTMPI_ERR_USAGE,
+		     "hooks: number 0 of 1 is NULL");
+	assert_fails(ftmpi_estimator_train(e, &all, &(ftmpi_train_options){.n_saving_listeners = -1}), FTMPI_ERR_USAGE,
+		     "-1 saving listeners");
 	ftmpi_estimator_destroy(&e);
 }
 
@@ -245,6 +251,10 @@ static void test_regressor(void **state)
 	double worst = 0;
 
 	(void)state;
+	assert_fails(ftmpi_estimator_train_and_evaluate(e, &input, &options, &all, -1, &evaluation), FTMPI_ERR_USAGE,
+		     "throttle_s is -1");
+	assert_fails(ftmpi_estimator_train_and_evaluate(e, &input, NULL, &all, -1, &evaluation), FTMPI_ERR_USAGE,
+		     "throttle_s is -1");
 	assert_ok(ftmpi_estimator_train_and_evaluate(e, &input, &options, &all, 1e9, &evaluation));
 	assert_int_equal(evaluation.global_step, 600);
 	assert_true(evaluation.average_loss < 1e-3);
