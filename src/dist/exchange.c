@@ -167,7 +167,8 @@ static ftmpi_status check_arguments(const ftmpi_comm *comm, int n_workers, int64
 	ftmpi_status status = FTMPI_OK;
 
 	if (n_workers < comm->size)
-		FTMPI_FAIL(FTMPI_ERR_USAGE, "%d logical workers cannot feed %d ranks", n_workers, comm->size);
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "%d logical workers cannot feed %d ranks: start %d ranks at most",
+			   n_workers, comm->size, n_workers);
 	if (n_elements < 1 || n_elements > INT_MAX)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "a reduction of %lld elements: it must be 1 to %d", (long long)n_elements,
 			   INT_MAX);

@@ -19,13 +19,10 @@
 #include <math.h>
 #include <string.h>
 
-static ftmpi_status check_options(const ftmpi_comm *comm, const ftmpi_learner_options *options)
+static ftmpi_status check_options(const ftmpi_learner_options *options)
 {
 	ftmpi_status status = FTMPI_OK;
 
-	if (options->n_workers < ftmpi_comm_size(comm))
-		FTMPI_FAIL(FTMPI_ERR_USAGE, "%d logical workers cannot feed %d ranks", options->n_workers,
-			   ftmpi_comm_size(comm));
 	if (options->n_sums < 0 || options->n_sums > FTMPI_MAX_SUMS)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "%d sums: 0 to %d are possible", options->n_sums, FTMPI_MAX_SUMS);
 	if (options->n_flags < 0 || options->n_flags > FTMPI__MAX_FLAGS)
@@ -61,7 +58,7 @@ static ftmpi_status create_local(const ftmpi_comm *comm, const ftmpi_layout *lay
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_learner *l = NULL;
 
-	FTMPI_TRY(check_options(comm, options));
+	FTMPI_TRY(check_options(options));
 	FTMPI_TRY(ftmpi_optimizer_check(optimizer));
 	FTMPI_TRY(FTMPI_ALLOC(1, &l));
 	l->comm = comm;
