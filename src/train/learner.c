@@ -86,6 +86,8 @@ ftmpi_status ftmpi_learner_create(const ftmpi_comm *comm, const ftmpi_layout *la
 	ftmpi_learner *l = NULL;
 
 	FTMPI_TRY(ftmpi_agree(comm, create_local(comm, layout, optimizer, options, &l)));
+	if (l == NULL)
+		FTMPI_FAIL(FTMPI_ERR_INTERNAL, "agreed on a learner that is not there");
 	FTMPI_TRY(create_arenas(l));
 	*out = l;
 	l = NULL;

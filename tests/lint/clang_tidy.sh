@@ -9,6 +9,7 @@ need clang
 need_llvm clang-tidy
 database=$build_dir/clang
 (cd "$source_dir" && cmake --preset clang -B "$database") >configure.log 2>&1 || fail "$(cat configure.log)"
+cmake --build "$database" --target src/events/event.pb-c.h >generate.log 2>&1 || fail "$(cat generate.log)"
 sed -n 's/^ *"file": "\(.*\)",\{0,1\}$/\1/p' "$database/compile_commands.json" | sort -u >files
 [ -s files ] || fail "no C files in $database/compile_commands.json"
 # One file a run: with several, clang-analyzer-valist takes the second file's va_start for none.
