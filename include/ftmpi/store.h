@@ -43,6 +43,16 @@ FTMPI_API ftmpi_status ftmpi_store_open(const char *directory, const ftmpi_store
 					ftmpi_store **out) FTMPI_CHECK_RESULT;
 FTMPI_API void ftmpi_store_close(ftmpi_store **store);
 
+/**
+ * How many runs failed in the directory before this one and after the last save: those whose process died with the store open, and those that closed it at
+ * work. A save sets it to 0, here and in the directory: what is to last longer belongs in the checkpoint. A death within the save, between its end and that
+ * mark, leaves both. Local. @return 0 for a store that only looks.
+ */
+FTMPI_API int64_t ftmpi_store_n_failures(const ftmpi_store *store);
+
+/** Say whether closing the store now would be a failure: work since the last checkpoint would be lost. Not so at first. Local. */
+FTMPI_API void ftmpi_store_set_at_work(ftmpi_store *store, bool at_work);
+
 /** Longest name of a store, with the terminating zero. */
 #define FTMPI_STORE_NAME_MAX 128
 

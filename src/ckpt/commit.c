@@ -199,6 +199,9 @@ ftmpi_status ftmpi_store_save(ftmpi_store *store, const ftmpi_registry *registry
 	FTMPI_TRY(ftmpi__check_save(store, number));
 	trim(store);
 	FTMPI_TRY(commit(store, registry, number, &facts));
+	if (store->n_failures > 0)
+		ftmpi__lock_forget_failures(store->lock_fd);
+	store->n_failures = 0;
 	retain(store, number);
 	(void)ftmpi_failpoint_hit(FTMPI_FP_SAVE_END);
 	if (file != NULL)

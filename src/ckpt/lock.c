@@ -2,8 +2,14 @@
 /* One writer per directory: a lock on `.ftmpi.lock` that dies with its process.
  *
  * Open-file-description locks: unlike POSIX's own they do not vanish when another part of the program closes the same file. The file is never
- * removed, since a second process could hold a lock on the removed one; it says who holds the lock, for the message to those who wait. A
- * run whose launcher was killed holds its lock for some seconds more, hence the waiting. */
+ * removed, since a second process could hold a lock on the removed one. A run whose launcher was killed holds its lock for some seconds more, hence
+ * the waiting.
+ *
+ * The file says who holds the lock, for the message to those who wait, and how many holders failed since the last checkpoint:
+ *
+ *     HOST PROCESS N     held, after N failures; who finds this, and gets the lock, knows that the holder died: N + 1
+ *     - 0 N              not held, after N failures
+ *     (empty)            not held, no failure */
 #include "ckpt/store_inside.h"
 
 #include <errno.h>
@@ -15,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HOLDER_TEXT = 300 };
+enum { HOLDER_TEXT = 300, NOTE_BYTES = 320, MOST_FAILURES = 1000000 };
 
 static double seconds(void)
 {
@@ -37,32 +43,66 @@ static int try_lock(int fd)
 	return code == 0 ? 0 : errno;
 }
 
+/* What the lock file says. */
+struct note {
+	char host[256];
+	int64_t pid, n_failures; /* pid 0: nobody holds the lock */
+	bool is_empty, is_good;
+};
+
+static void read_note(int fd, struct note *note)
+{
+	char line[NOTE_BYTES] = "";
+	const char *at;
+	size_t n_bytes;
+
+	*note = (struct note){.is_empty = pread(fd, line, sizeof line - 1, 0) <= 0};
+	n_bytes = strspn(line, "-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz");
+	if (n_bytes == 0 || n_bytes >= sizeof note->host || line[n_bytes] != ' ')
+		return;
+	memcpy(note->host, line, n_bytes);
+	at = ftmpi__parse_number(line + n_bytes + 1, &note->pid);
+	note->is_good = at != NULL;
+	if (at == NULL || *at != ' ' || ftmpi__parse_number(at + 1, &note->n_failures) == NULL)
+		note->n_failures = 0;
+	note->n_failures = note->n_failures < MOST_FAILURES ? note->n_failures : MOST_FAILURES;
+}
+
+/* Shorter or longer than what was there: at no moment is the file empty, which would be a number forgotten. */
+static bool write_note(int fd, const char *host, long pid, int64_t n_failures)
+{
+	char line[NOTE_BYTES];
+	const int n = snprintf(line, sizeof line, "%s %ld %lld\n", host, pid, (long long)n_failures);
+
+	return pwrite(fd, line, (size_t)n, 0) == n && ftruncate(fd, n) == 0;
+}
+
 /* "process 1234 on host node7", from the file; what else is in it is not repeated. */
 static void read_holder(int fd, char text[HOLDER_TEXT])
 {
-	char line[256] = "";
-	int64_t pid;
-	size_t n_bytes;
+	struct note note;
 
-	(void)snprintf(text, HOLDER_TEXT, "another process");
-	if (pread(fd, line, sizeof line - 1, 0) <= 0)
-		return;
-	n_bytes = strspn(line, "-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz");
-	if (n_bytes > 0 && line[n_bytes] == ' ' && ftmpi__parse_number(line + n_bytes + 1, &pid) != NULL)
-		(void)snprintf(text, HOLDER_TEXT, "process %lld on host %.*s", (long long)pid, (int)n_bytes, line);
+	read_note(fd, &note);
+	if (note.is_good && note.pid > 0)
+		(void)snprintf(text, HOLDER_TEXT, "process %lld on host %s", (long long)note.pid, note.host);
+	else
+		(void)snprintf(text, HOLDER_TEXT, "another process");
 }
 
-/* Say in the file who holds the lock. It is information: failing to write it is no reason not to run. */
-static void write_holder(int fd)
+/* Say in the file who holds the lock. It is information: failing to write it is no reason not to run. @return failures since the last checkpoint. */
+static int64_t write_holder(int fd)
 {
-	char host[256] = "", line[256 + 32];
-	int n;
+	char host[256] = "";
+	struct note before;
+	int64_t n_failures;
 
+	read_note(fd, &before);
+	n_failures = before.n_failures + (!before.is_empty && !(before.is_good && before.pid == 0));
 	if (gethostname(host, sizeof host - 1) != 0)
 		(void)snprintf(host, sizeof host, "unknown");
-	n = snprintf(line, sizeof line, "%s %ld\n", host, (long)getpid());
-	if (ftruncate(fd, 0) == 0 && pwrite(fd, line, (size_t)n, 0) == n)
+	if (write_note(fd, host, (long)getpid(), n_failures))
 		(void)fdatasync(fd);
+	return n_failures;
 }
 
 static ftmpi_status open_file(const ftmpi__directory *directory, int *fd)
@@ -123,7 +163,7 @@ done:
 	return status;
 }
 
-ftmpi_status ftmpi__lock_take(const ftmpi__directory *directory, double wait_s, int *fd)
+ftmpi_status ftmpi__lock_take(const ftmpi__directory *directory, double wait_s, int *fd, int64_t *n_failures)
 {
 	ftmpi_status status = FTMPI_OK;
 	const double deadline = seconds() + wait_s;
@@ -139,7 +179,7 @@ ftmpi_status ftmpi__lock_take(const ftmpi__directory *directory, double wait_s, 
 		file = -1;
 		FTMPI_TRY(open_file(directory, &file));
 	}
-	write_holder(file);
+	*n_failures = write_holder(file);
 	*fd = file;
 	file = -1;
 done:
@@ -148,13 +188,28 @@ done:
 	return status;
 }
 
-void ftmpi__lock_release(int *fd)
+void ftmpi__lock_forget_failures(int fd)
+{
+	struct note note;
+
+	read_note(fd, &note);
+	if (note.is_good && note.n_failures > 0)
+		(void)write_note(fd, note.host, (long)note.pid, 0);
+}
+
+/* What the file says counts, not what this process remembers: a child may have written it. */
+void ftmpi__lock_release(int *fd, bool failed)
 {
 	struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+	struct note note;
 
 	if (*fd < 0)
 		return;
-	(void)ftruncate(*fd, 0);
+	read_note(*fd, &note);
+	if (note.n_failures + failed > 0)
+		(void)write_note(*fd, "-", 0, note.n_failures + failed);
+	else
+		(void)ftruncate(*fd, 0);
 	(void)fcntl(*fd, F_OFD_SETLK, &lock); /* closing is not enough where a forked process still has the file open */
 	(void)close(*fd);
 	*fd = -1;

@@ -167,7 +167,8 @@ ftmpi_status ftmpi__store_open(const char *directory, const ftmpi_store_options 
 	FTMPI_TRY(open_directory(store));
 	if (!options->read_only) {
 		FTMPI_TRY(check_writable(store));
-		FTMPI_TRY(ftmpi__lock_take(&store->directory, options->lock_wait_s, &store->lock_fd));
+		FTMPI_TRY(
+			ftmpi__lock_take(&store->directory, options->lock_wait_s, &store->lock_fd, &store->n_failures));
 		FTMPI_TRY(ftmpi__directory_sync(&store->directory, false));
 	}
 	FTMPI_TRY(load(store, &has_state));
@@ -191,13 +192,23 @@ void ftmpi_store_close(ftmpi_store **store)
 {
 	if (*store == NULL)
 		return;
-	ftmpi__lock_release(&(*store)->lock_fd);
+	ftmpi__lock_release(&(*store)->lock_fd, (*store)->at_work);
 	if ((*store)->directory.fd >= 0)
 		(void)close((*store)->directory.fd);
 	ftmpi__state_clear(&(*store)->state);
 	ftmpi_free((*store)->path);
 	ftmpi_free(*store);
 	*store = NULL;
+}
+
+int64_t ftmpi_store_n_failures(const ftmpi_store *store)
+{
+	return store->n_failures;
+}
+
+void ftmpi_store_set_at_work(ftmpi_store *store, bool at_work)
+{
+	store->at_work = at_work;
 }
 
 const char *ftmpi_store_directory(const ftmpi_store *store)

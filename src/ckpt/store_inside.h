@@ -32,8 +32,10 @@ struct ftmpi_store {
 	char *path; /**< what directory.path points to */
 	char name[FTMPI__NAME_MAX];
 	ftmpi_store_options options;
-	bool quiet;  /**< no warnings about the directory: for one that looks again and again */
-	int lock_fd; /**< −1: no lock */
+	bool quiet;         /**< no warnings about the directory: for one that looks again and again */
+	int lock_fd;        /**< −1: no lock */
+	int64_t n_failures; /**< that were found with the lock, and that no checkpoint followed */
+	bool at_work;       /**< closing now is a failure */
 	ftmpi__state state;
 	int n_bad, n_suspect;
 	int n_vanished; /**< files that the state file lists and that are not there */
@@ -104,13 +106,16 @@ void ftmpi__state_clear(ftmpi__state *state);
 
 /* lock.c */
 
-/** Take the lock of a directory. Errors: ERR_BUSY, ERR_IO, ERR_NO_SPACE. Where the file system has no locks there
- * is a warning. */
-ftmpi_status ftmpi__lock_take(const ftmpi__directory *directory, double wait_s, int *fd) FTMPI_CHECK_RESULT;
+/** Take the lock of a directory. @param n_failures set to how many holders failed since the last checkpoint. Errors: ERR_BUSY, ERR_IO, ERR_NO_SPACE.
+ * Where the file system has no locks there is a warning. */
+ftmpi_status ftmpi__lock_take(const ftmpi__directory *directory, double wait_s, int *fd,
+			      int64_t *n_failures) FTMPI_CHECK_RESULT;
 /** Whether the file that is locked is still the one in the directory: a lock on another keeps nobody out. */
 bool ftmpi__lock_held(const ftmpi__directory *directory, int fd);
-/** Give the lock back. */
-void ftmpi__lock_release(int *fd);
+/** A checkpoint is saved: the count of failures begins anew. */
+void ftmpi__lock_forget_failures(int fd);
+/** Give the lock back. @param failed the holder has failed, though it is alive. */
+void ftmpi__lock_release(int *fd, bool failed);
 
 /* scan.c */
 

@@ -180,12 +180,82 @@ static void test_lock_file_removed(void **state)
 	fixture_destroy(&f);
 }
 
+/* Open the directory, expect this many failures, and close it, at work or not. */
+static void expect_failures(const char *directory, int64_t n, bool at_work)
+{
+	ftmpi_store_options o;
+	ftmpi_store *store = NULL;
+
+	ftmpi_store_options_init(&o);
+	assert_ok(ftmpi_store_open(directory, &o, &store));
+	assert_int_equal(ftmpi_store_n_failures(store), n);
+	ftmpi_store_set_at_work(store, true);
+	ftmpi_store_set_at_work(store, at_work);
+	ftmpi_store_close(&store);
+}
+
+/* Who dies with the lock, or closes at work, is counted until a checkpoint is saved; who ends in order is not. */
+static void test_failures(void **state)
+{
+	ftmpi_store_options o;
+	ftmpi_store *look = NULL;
+	store_fixture f;
+
+	(void)state;
+	expect_failures("failing", 0, false);
+	expect_failures("failing", 0, true);
+	expect_failures("failing", 1, false);
+	end_holder(start_holder("failing"));
+	end_holder(start_holder("failing"));
+	expect_failures("failing", 3, false);
+	expect_failures("failing", 3, true);
+	ftmpi_store_options_init(&o);
+	o.read_only = true;
+	assert_ok(ftmpi_store_open("failing", &o, &look));
+	assert_int_equal(ftmpi_store_n_failures(look), 0);
+	ftmpi_store_close(&look);
+	fixture_create(&f, "failing");
+	assert_int_equal(ftmpi_store_n_failures(f.store), 4);
+	assert_ok(fixture_save(&f, 1));
+	assert_int_equal(ftmpi_store_n_failures(f.store), 0);
+	fixture_destroy(&f);
+	expect_failures("failing", 0, false);
+	end_holder(start_holder("failing"));
+	expect_failures("failing", 1, false);
+}
+
+/* What the lock file of an earlier version says, and what nothing has written. */
+static void test_failures_text(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t n;
+	} cases[] = {{"", 0},
+		     {"node7 42\n", 1},
+		     {"node7 42 3\n", 4},
+		     {"- 0 3\n", 3},
+		     {"- 0\n", 0},
+		     {"- 0 -3\n", 0},
+		     {"node7 42 9223372036854775807\n", 1000001},
+		     {"node7 42 99999999999999999999\n", 1},
+		     {"\033[31m evil\n", 1}};
+
+	(void)state;
+	expect_failures("told", 0, false);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		write_text("told/.ftmpi.lock", cases[i].text);
+		expect_failures("told", cases[i].n, false);
+		expect_failures("told", cases[i].n < 1000000 ? cases[i].n : 1000000, false);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_second_writer),     cmocka_unit_test(test_waiting),
 		cmocka_unit_test(test_holder_text),       cmocka_unit_test(test_lock_file),
-		cmocka_unit_test(test_lock_file_removed),
+		cmocka_unit_test(test_lock_file_removed), cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_failures_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
