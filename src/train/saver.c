@@ -9,12 +9,15 @@
 
 #include <ftmpi/log.h>
 
+#include <math.h>
+
 struct ftmpi_saver {
 	ftmpi_store *store;
 	ftmpi_saver_options options;
 	ftmpi_callback callback;
 	ftmpi_manager *manager;
 	double saved_at_s;  /* calendar; saved */
+	double failed_at_s; /* calendar: the last try, if it failed since the last save */
 	int64_t saved_step; /* −1: none in this fit */
 };
 
@@ -29,6 +32,7 @@ static ftmpi_status attach(void *context, ftmpi_fit *fit)
 
 	s->saved_step = -1;
 	s->saved_at_s = ftmpi__calendar_s();
+	s->failed_at_s = 0;
 	return ftmpi_registry_add_scalar(ftmpi_checkpoint_registry(ftmpi_fit_checkpoint(fit)), "ftmpi/run/saved_at_s",
 					 FTMPI_F64, &s->saved_at_s, FTMPI_RECORD);
 }
@@ -60,9 +64,11 @@ static ftmpi_status write_checkpoint(ftmpi_saver *s, ftmpi_fit *fit, int64_t ste
 	status = ftmpi_manager_save(s->manager, &step, false, NULL);
 	if (status == FTMPI_OK) {
 		s->saved_step = step;
+		s->failed_at_s = 0;
 		ftmpi_fit_saved(fit, ftmpi__now_s() - begin_s);
 		return status;
 	}
+	s->failed_at_s = s->saved_at_s;
 	s->saved_at_s = saved_at_s;
 	if (!may_go_on(s, status, last))
 		return status;
@@ -121,13 +127,18 @@ done:
 	return status;
 }
 
-/* The chief's clock; heard at the end of the step. */
+/* By the chief's clock. A save that failed is tried again after as long. */
+static bool is_due(const ftmpi_saver *s)
+{
+	return ftmpi__calendar_s() - fmax(s->saved_at_s, s->failed_at_s) >= s->options.save_s;
+}
+
+/* Heard at the end of the step. */
 static ftmpi_status batch_begin(void *context, ftmpi_fit *fit)
 {
 	ftmpi_saver *s = context;
 
-	if (s->options.save_s > 0 && ftmpi_comm_is_chief(ftmpi_fit_comm(fit)) &&
-	    ftmpi__calendar_s() - s->saved_at_s >= s->options.save_s)
+	if (s->options.save_s > 0 && ftmpi_comm_is_chief(ftmpi_fit_comm(fit)) && is_due(s))
 		ftmpi_fit_want_save(fit);
 	return FTMPI_OK;
 }
