@@ -21,6 +21,7 @@ FTMPI_BEGIN_DECLS
  * | save_summary_steps             | 100     | TensorBoard scalars in model_dir; 0: none                                   |
  * | save_checkpoints_steps         | 0       | 0: by seconds                                                               |
  * | save_checkpoints_secs          | 600     | unless save_checkpoints_steps is given; giving both is an error; 0: none    |
+ * | save_checkpoints_overhead      | 0.01    | with secs FTMPI_SAVE_AUTO, ftmpi's own: as in saver.h                       |
  * | keep_checkpoint_max            | 5       | 0: all                                                                      |
  * | keep_checkpoint_every_n_hours  | 10000   |                                                                             |
  * | log_step_count_steps           | 100     |                                                                             |
@@ -33,7 +34,8 @@ typedef struct ftmpi_run_config {
 	uint64_t tf_random_seed;
 	int64_t save_summary_steps;
 	int64_t save_checkpoints_steps;
-	double save_checkpoints_secs; /**< FTMPI_UNSET: 600 unless save_checkpoints_steps is given */
+	double save_checkpoints_secs; /**< FTMPI_UNSET: 600 unless save_checkpoints_steps is given; FTMPI_SAVE_AUTO */
+	double save_checkpoints_overhead;
 	int64_t keep_checkpoint_max;
 	double keep_checkpoint_every_n_hours;
 	int64_t log_step_count_steps;

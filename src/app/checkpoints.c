@@ -145,6 +145,7 @@ static ftmpi_status show(char **argv)
 	FTMPI_TRY(print_scalar(reader, "ftmpi/position", "samples of the epoch done"));
 	FTMPI_TRY(print_scalar(reader, "ftmpi/logical_workers", "logical workers"));
 	FTMPI_TRY(print_scalar(reader, "ftmpi/run/relaunches", "relaunches"));
+	FTMPI_TRY(print_scalar(reader, "ftmpi/run/failures", "failures"));
 	FTMPI_TRY(print_text(reader, "ftmpi/config"));
 	FTMPI_TRY(print_text(reader, "ftmpi/data"));
 	FTMPI_TRY(print_text(reader, "ftmpi/environment"));

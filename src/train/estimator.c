@@ -17,6 +17,7 @@ void ftmpi_run_config_init(ftmpi_run_config *config)
 	*config = (ftmpi_run_config){.tf_random_seed = 1,
 				     .save_summary_steps = 100,
 				     .save_checkpoints_secs = FTMPI_UNSET,
+				     .save_checkpoints_overhead = 0.01,
 				     .keep_checkpoint_max = 5,
 				     .keep_checkpoint_every_n_hours = 10000,
 				     .log_step_count_steps = 100};
@@ -45,22 +46,36 @@ done:
 	return status;
 }
 
+static ftmpi_status check_cadence(const ftmpi_run_config *c)
+{
+	ftmpi_status status = FTMPI_OK;
+	const double secs = c->save_checkpoints_secs, overhead = c->save_checkpoints_overhead;
+	const bool finds_out = secs == FTMPI_SAVE_AUTO;
+
+	FTMPI_TRY(check_count("RunConfig: save_checkpoints_steps", c->save_checkpoints_steps, 0));
+	if (c->save_checkpoints_steps > 0 && (secs > 0 || finds_out))
+		FTMPI_FAIL(FTMPI_ERR_USAGE,
+			   "RunConfig: give save_checkpoints_steps or save_checkpoints_secs, not both");
+	if (!finds_out && secs != FTMPI_UNSET && (!(secs >= 0) || isinf(secs)))
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "RunConfig: save_checkpoints_secs is %g: give 0 (none) or more", secs);
+	if (finds_out && !(overhead > 0 && overhead <= 1))
+		FTMPI_FAIL(FTMPI_ERR_USAGE,
+			   "RunConfig: save_checkpoints_overhead is %g: it must be above 0 and at most 1", overhead);
+done:
+	return status;
+}
+
 static ftmpi_status check_config(const ftmpi_comm *comm, const ftmpi_run_config *c)
 {
 	ftmpi_status status = FTMPI_OK;
-	const double secs = c->save_checkpoints_secs, hours = c->keep_checkpoint_every_n_hours;
+	const double hours = c->keep_checkpoint_every_n_hours;
 
 	if (c->model_dir == NULL || c->model_dir[0] == '\0' || strlen(c->model_dir) >= FTMPI_PATH_MAX - 64)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "RunConfig: model_dir must be given, and not be too long");
-	if (c->save_checkpoints_steps > 0 && secs > 0)
-		FTMPI_FAIL(FTMPI_ERR_USAGE,
-			   "RunConfig: give save_checkpoints_steps or save_checkpoints_secs, not both");
 	FTMPI_TRY(check_count("RunConfig: save_summary_steps", c->save_summary_steps, 0));
-	FTMPI_TRY(check_count("RunConfig: save_checkpoints_steps", c->save_checkpoints_steps, 0));
 	FTMPI_TRY(check_count("RunConfig: keep_checkpoint_max", c->keep_checkpoint_max, 0));
 	FTMPI_TRY(check_count("RunConfig: log_step_count_steps", c->log_step_count_steps, 1));
-	if (secs != FTMPI_UNSET && (!(secs >= 0) || isinf(secs)))
-		FTMPI_FAIL(FTMPI_ERR_USAGE, "RunConfig: save_checkpoints_secs is %g: give 0 (none) or more", secs);
+	FTMPI_TRY(check_cadence(c));
 	if (!(hours >= 0) || isinf(hours))
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "RunConfig: keep_checkpoint_every_n_hours is %g: give 0 (none) or more",
 			   hours);

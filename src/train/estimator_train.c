@@ -153,10 +153,11 @@ static ftmpi_status open_store(struct training *t)
 static ftmpi_status create_saver(const struct training *t, const ftmpi_train_options *o, ftmpi_saver **out)
 {
 	const ftmpi_run_config *c = &t->estimator->config;
-	const bool unset = c->save_checkpoints_secs < 0;
+	const bool unset = c->save_checkpoints_secs < 0 && c->save_checkpoints_secs != FTMPI_SAVE_AUTO;
 	const ftmpi_saver_options options = {.save_steps = c->save_checkpoints_steps,
 					     .save_s = unset ? (c->save_checkpoints_steps > 0 ? 0 : 600)
 							     : c->save_checkpoints_secs,
+					     .overhead = c->save_checkpoints_overhead,
 					     .at_begin = true,
 					     .log = true,
 					     .on_error = FTMPI_SAVE_ERROR_STOP,

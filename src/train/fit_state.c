@@ -15,11 +15,14 @@
 static ftmpi_status before_save(void *context)
 {
 	ftmpi_fit *f = context;
-	const double now_s = ftmpi__now_s();
 
-	f->wall_s += now_s - f->started_s;
-	f->started_s = now_s;
+	ftmpi__lap(&f->started_s, &f->wall_s);
 	return FTMPI_OK;
+}
+
+double ftmpi__fit_wall_s(const ftmpi_fit *f)
+{
+	return f->wall_s + ftmpi__now_s() - f->started_s;
 }
 
 /* The records are those of this launch: a restore brings back those of an earlier one. */

@@ -77,6 +77,9 @@ ftmpi_status ftmpi__fit_restore(ftmpi_fit *fit, ftmpi_manager *manager, const ch
  * over; −1: none. Local, alike on all ranks. */
 void ftmpi__fit_rewind(ftmpi_fit *fit, int64_t ended_epoch);
 
+/** Seconds spent training, over all launches; what was lost by failures does not count. Local. */
+double ftmpi__fit_wall_s(const ftmpi_fit *fit);
+
 /** What a fit saves beside the learner: its place, sums, history, facts about the run, the callbacks' state. Local. */
 ftmpi_status ftmpi__fit_track(ftmpi_fit *fit) FTMPI_CHECK_RESULT;
 

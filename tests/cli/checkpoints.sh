@@ -56,6 +56,7 @@ expect_stdout_line "^epochs done: 1\$"
 expect_stdout_line "^samples of the epoch done: 96\$" # 7 batches of 203 samples, then 3 of 32
 expect_stdout_line "^logical workers: 2\$"
 expect_stdout_line "^relaunches: 0\$"
+expect_stdout_line "^failures: 0\$"
 expect_stdout_line "^  hidden-units = 8\$"
 expect_stdout_line "^  blas = OpenBLAS "
 expect_stdout_line '^  layers/dense/vars/0 +float32 +\(64, 8\) +[0-9a-f]{32}$'

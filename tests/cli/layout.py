@@ -62,7 +62,8 @@ with h5py.File(path) as file:
     state = {"epoch": ("<i8", ()), "position": ("<i8", ()), "seed": ("<u8", ()), "logical_workers": ("<i8", ()),
              "order_seed": ("<u8", ()), "history/skipped": ("<i8", (0,)), "loss_mean": ("<f8", (2,)),
              "metric_sums": ("<f8", (4,)), "history/loss": ("<f8", (1,)), "history/val_accuracy": ("<f8", (1,)),
-             "run/wall_time_s": ("<f8", ()), "run/relaunches": ("<i8", ())}
+             "run/wall_time_s": ("<f8", ()), "run/relaunches": ("<i8", ()),
+             "run/failures": ("<i8", ()), "run/save_costs_s": ("<f8", (5,))}
     for name, (dtype, shape) in state.items():
         dataset = file["ftmpi"][name]
         assert (dataset.dtype, dataset.shape) == (np.dtype(dtype), shape), (dataset, dtype, shape)

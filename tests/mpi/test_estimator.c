@@ -42,7 +42,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static ftmpi_estimator *create(const char *dir, bool classifier)
+static ftmpi_estimator *create_with(const char *dir, bool classifier, double save_s)
 {
 	ftmpi_estimator *estimator = NULL;
 	ftmpi_dnn_options options;
@@ -56,12 +56,18 @@ static ftmpi_estimator *create(const char *dir, bool classifier)
 	options.n_classes = 3;
 	ftmpi_run_config_init(&config);
 	config.model_dir = dir;
-	config.save_checkpoints_steps = 4;
+	config.save_checkpoints_steps = save_s == FTMPI_UNSET ? 4 : 0;
+	config.save_checkpoints_secs = save_s;
 	config.save_summary_steps = 0;
 	config.n_workers = 4;
 	assert_ok((classifier ? ftmpi_dnn_classifier_create : ftmpi_dnn_regressor_create)(world, &options, &config,
 											  &estimator));
 	return estimator;
+}
+
+static ftmpi_estimator *create(const char *dir, bool classifier)
+{
+	return create_with(dir, classifier, FTMPI_UNSET);
 }
 
 /* Letters of the calls, in order. */
@@ -266,6 +272,37 @@ static void test_regressor(void **state)
 	ftmpi_estimator_destroy(&e);
 }
 
+/* Failures that the newest checkpoint of a folder knows of. */
+static int64_t n_failures(const char *dir)
+{
+	ftmpi_reader *reader = NULL;
+	int64_t n = -1;
+
+	if (ftmpi_comm_is_chief(world)) {
+		assert_ok(ftmpi_load_checkpoint(dir, &reader));
+		assert_ok(ftmpi_reader_read(reader, "ftmpi/run/failures", &n, sizeof n));
+		ftmpi_reader_close(&reader);
+	}
+	assert_ok(ftmpi_broadcast(world, &n, (int64_t)sizeof n, FTMPI_CHIEF));
+	return n;
+}
+
+/* An interval that is found out. A train that an error ended in the middle of its work failed; one that ended did not. */
+static void test_interval(void **state)
+{
+	struct journal failed = {.fail_at = 5}, ended = {.n = 0}, again = {.n = 0};
+	ftmpi_estimator *e = create_with("interval", true, FTMPI_SAVE_AUTO);
+
+	(void)state;
+	assert_fails(train(e, &failed, 1, 0, 0), FTMPI_ERR_INTERNAL, "interrupted");
+	assert_string_equal(failed.text, "b[]s()()()()("); /* one save: that of the beginning tells what it costs */
+	assert_ok(train(e, &ended, 1, 0, 0));
+	assert_int_equal(n_failures("interval"), 1);
+	assert_ok(train(e, &again, 1, 0, 0));
+	assert_int_equal(n_failures("interval"), 1);
+	ftmpi_estimator_destroy(&e);
+}
+
 static void test_errors(void **state)
 {
 	ftmpi_estimator *e = NULL;
@@ -284,6 +321,11 @@ static void test_errors(void **state)
 	config.save_checkpoints_steps = 5;
 	config.save_checkpoints_secs = 5;
 	assert_fails(ftmpi_dnn_classifier_create(world, &options, &config, &e), FTMPI_ERR_USAGE, "not both");
+	config.save_checkpoints_secs = FTMPI_SAVE_AUTO;
+	assert_fails(ftmpi_dnn_classifier_create(world, &options, &config, &e), FTMPI_ERR_USAGE, "not both");
+	config.save_checkpoints_steps = 0;
+	config.save_checkpoints_overhead = 0;
+	assert_fails(ftmpi_dnn_classifier_create(world, &options, &config, &e), FTMPI_ERR_USAGE, "overhead");
 	e = create("errors", true);
 	assert_fails(ftmpi_estimator_evaluate(e, &all, NULL, &evaluation), FTMPI_ERR_NOT_FOUND, "errors");
 	ftmpi_estimator_destroy(&e);
@@ -393,6 +435,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_steps, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_standard_hooks, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_regressor, setup, teardown),
+	cmocka_unit_test_setup_teardown(test_interval, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_no_saves, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_config, setup, teardown),
