@@ -80,6 +80,12 @@ static const struct row rows[] = {
 	 "save every S seconds"},
 	{"Checkpoints", "save-checkpoints-epochs", INTEGER, FIELD(save_epochs), NULL, 1, BIG, 0, NULL, AUTO, APP_TRAIN,
 	 "N", "save every N epochs; default: every epoch"},
+	{"Checkpoints", "checkpoint-interval", CHOICE, FIELD(checkpoint_interval), NULL, 0, 0, 0, "auto", AUTO,
+	 APP_TRAIN, "auto",
+	 "instead of these: find the interval that loses the least time, from the measured cost of a save and how "
+	 "often this run failed so far (Young/Daly)"},
+	{"Checkpoints", "checkpoint-overhead", PART, FIELD(checkpoint_overhead), "1%", 0, 1, 1, NULL, 0, APP_TRAIN,
+	 "PART", "with auto: most of the time that saves may take, 1% or 0.01"},
 	{"Checkpoints", "keep-checkpoint-max", INTEGER, FIELD(keep_max), "5", 0, BIG, 0, NULL, 0, APP_TRAIN, "N",
 	 "newest checkpoints that are kept; 0: all"},
 	{"Checkpoints", "keep-checkpoint-every-n-hours", REAL, FIELD(keep_hours), NULL, 0, 1e9, 1, NULL, AUTO,
@@ -146,20 +152,53 @@ const struct row *app__find_row(const char *name, size_t n)
 	return NULL;
 }
 
+/* Decimal and finite, and nothing behind it. */
+static bool read_number(const char *text, double *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtod(text, &end);
+	return text[strspn(text, "+-.0123456789eE")] == '\0' && end != text && *end == '\0' && isfinite(*out) &&
+	       !(errno == ERANGE && fabs(*out) > 1);
+}
+
+static bool is_in_range(const struct row *row, double value)
+{
+	return value >= row->least && value <= row->most && !(row->open && value <= row->least);
+}
+
 static ftmpi_status parse_real(const struct row *row, const char *text, const char *origin, double *out)
 {
 	ftmpi_status status = FTMPI_OK;
-	char *end;
 	double value;
 
-	errno = 0;
-	value = strtod(text, &end);
-	if (text[strspn(text, "+-.0123456789eE")] != '\0' || end == text || *end != '\0' || !isfinite(value) ||
-	    (errno == ERANGE && fabs(value) > 1))
+	if (!read_number(text, &value))
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "%s%s: '%s' is not a number", origin, row->name, text);
-	if (value < row->least || value > row->most || (row->open && value <= row->least))
+	if (!is_in_range(row, value))
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "%s%s: %s is out of range: it must be %s %g and at most %g", origin,
 			   row->name, text, row->open ? "above" : "at least", row->least, row->most);
+	*out = value;
+done:
+	return status;
+}
+
+/* "1%" or "0.01". */
+static ftmpi_status parse_part(const struct row *row, const char *text, const char *origin, double *out)
+{
+	ftmpi_status status = FTMPI_OK;
+	const size_t n = strlen(text);
+	const bool percent = n > 0 && text[n - 1] == '%';
+	char number[64];
+	double value;
+
+	(void)snprintf(number, sizeof number, "%.*s", (int)(percent ? n - 1 : n), text);
+	if (n >= sizeof number || !read_number(number, &value))
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "%s%s: '%s' is neither a number nor a percentage", origin, row->name, text);
+	value = percent ? value / 100 : value;
+	if (!is_in_range(row, value))
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "%s%s: %s is out of range: it must be %s %g%% and at most %g%%", origin,
+			   row->name, text, row->open ? "above" : "at least", 100 * row->least, 100 * row->most);
 	*out = value;
 done:
 	return status;
@@ -286,6 +325,8 @@ ftmpi_status app__set_field(void *field, const struct row *row, const char *text
 		return parse_unsigned(row, text, origin, field);
 	case REAL:
 		return parse_real(row, text, origin, field);
+	case PART:
+		return parse_part(row, text, origin, field);
 	case FLAG:
 		return parse_flag(row, text, origin, field);
 	case CHOICE:
@@ -310,6 +351,22 @@ static void format_real(double value, char *text, size_t bytes)
 	}
 }
 
+/* "1%" for 0.01; as a number where the percentage has many digits. */
+static void format_part(double value, char *text, size_t bytes)
+{
+	char percent[64] = "";
+
+	format_real(value, text, bytes);
+	for (int digits = 1; digits <= 17; digits++) {
+		(void)snprintf(percent, sizeof percent, "%.*g", digits, 100 * value);
+		if (strtod(percent, NULL) / 100 == value)
+			break;
+	}
+	format_real(strtod(percent, NULL), percent, sizeof percent);
+	if (strtod(percent, NULL) / 100 == value && strlen(percent) <= strlen(text) + 2)
+		(void)snprintf(text, bytes, "%s%%", percent);
+}
+
 void app__format_value(const struct app_options *options, const struct row *row, char *text, size_t bytes)
 {
 	const void *field = const_field_of(options, row);
@@ -323,6 +380,9 @@ void app__format_value(const struct app_options *options, const struct row *row,
 		break;
 	case REAL:
 		format_real(*(const double *)field, text, bytes);
+		break;
+	case PART:
+		format_part(*(const double *)field, text, bytes);
 		break;
 	case FLAG:
 		(void)snprintf(text, bytes, "%s", *(const bool *)field ? "true" : "false");

@@ -5,7 +5,7 @@
 
 #include "app/options.h"
 
-enum type { INTEGER, UNSIGNED, REAL, FLAG, CHOICE, TEXT, UNITS };
+enum type { INTEGER, UNSIGNED, REAL, PART, FLAG, CHOICE, TEXT, UNITS }; /* PART: of a whole, 0.01 or 1% */
 
 enum {
 	MATH = 1,

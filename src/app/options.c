@@ -268,18 +268,35 @@ static void fill(double *value, double fallback)
 		*value = fallback;
 }
 
+/* When to save. A part of the time that bounds nothing is a mistake, but for one in a file, which may hold more than this run needs. */
+static ftmpi_status finish_saving(struct app_options *o)
+{
+	ftmpi_status status = FTMPI_OK;
+	static const char *const saves[] = {"save-checkpoints-steps", "save-checkpoints-secs",
+					    "save-checkpoints-epochs", "checkpoint-interval"};
+	static const char overhead[] = "checkpoint-overhead";
+	const struct row *row = app__find_row(overhead, sizeof overhead - 1);
+
+	if (o->given[row - app__rows] > APP_FILE && !app_options_given(o, "checkpoint-interval"))
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "--%s means nothing without --checkpoint-interval auto", overhead);
+	FTMPI_TRY(check_exclusive(o, saves, 4));
+	fill(&o->save_s, 0);
+	if (o->save_steps == 0 && o->save_s == 0 && o->save_epochs == 0 && o->checkpoint_interval[0] == '\0')
+		o->save_epochs = 1;
+done:
+	return status;
+}
+
 static ftmpi_status finish_training(struct app_options *o)
 {
 	ftmpi_status status = FTMPI_OK;
 	static const char *const lengths[] = {"max-steps", "steps"};
-	static const char *const saves[] = {"save-checkpoints-steps", "save-checkpoints-secs",
-					    "save-checkpoints-epochs"};
 	ftmpi_optimizer_kind kind;
 	ftmpi_optimizer defaults, optimizer;
 
 	FTMPI_TRY(app_options_adopt_model(o));
 	FTMPI_TRY(check_exclusive(o, lengths, 2));
-	FTMPI_TRY(check_exclusive(o, saves, 3));
+	FTMPI_TRY(finish_saving(o));
 	FTMPI_TRY(check_optimizer_options(o));
 	FTMPI_TRY(ftmpi_optimizer_parse(o->optimizer, &kind));
 	ftmpi_optimizer_init(&defaults, kind);
@@ -293,11 +310,8 @@ static ftmpi_status finish_training(struct app_options *o)
 	fill(&o->initial_accumulator, defaults.initial_accumulator);
 	FTMPI_TRY(app_options_optimizer(o, &optimizer)); /* for its checks, before anything is touched */
 	FTMPI_TRY(app_check_preemption(o));
-	fill(&o->save_s, 0);
 	fill(&o->keep_hours, 0);
 	fill(&o->spike_factor, 0);
-	if (o->save_steps == 0 && o->save_s == 0 && o->save_epochs == 0)
-		o->save_epochs = 1;
 	if ((o->max_steps > 0 || o->steps > 0) && !app_options_given(o, "epochs"))
 		o->epochs = 0;
 done:
@@ -322,6 +336,8 @@ static bool is_set(const struct app_options *options, const struct row *row)
 	const void *field = (const char *)options + row->offset;
 
 	if (row->type == INTEGER && *(const int64_t *)field == 0 && row->least > 0)
+		return false;
+	if (row->type == CHOICE && *(const char *)field == '\0')
 		return false;
 	if (row->type == REAL && (isnan(*(const double *)field) || (*(const double *)field == 0 && row->open)))
 		return false;

@@ -37,6 +37,8 @@ struct app_options {
 	char model_dir[APP_TEXT_BYTES];
 	int64_t save_steps, save_epochs, keep_max;
 	double save_s, keep_hours, lock_wait_s;
+	char checkpoint_interval[32]; /* "auto", or empty */
+	double checkpoint_overhead;
 	char on_save_error[32];
 	/* divergence */
 	char on_divergence[32];

@@ -295,7 +295,8 @@ static ftmpi_status create_saver(const struct app_context *app, ftmpi_saver **ou
 	const ftmpi_saver_options options = {
 		.save_steps = o->save_steps,
 		.save_epochs = o->save_epochs,
-		.save_s = o->save_s,
+		.save_s = o->checkpoint_interval[0] != '\0' ? FTMPI_SAVE_AUTO : o->save_s,
+		.overhead = o->checkpoint_overhead,
 		.at_begin = rolls_back(o) && !app->found,
 		.log = strcmp(o->progress, "log") == 0,
 		.on_error = strcmp(o->on_save_error, "stop") == 0 ? FTMPI_SAVE_ERROR_STOP : FTMPI_SAVE_ERROR_CONTINUE};

@@ -71,6 +71,13 @@ bad "--dropout: -0.1 is out of range" --dropout -0.1
 bad "--beta-1: 1 is out of range" --beta-1 1
 bad "--epsilon: 0 is out of range" --epsilon 0
 bad "--save-checkpoints-secs: 0 is out of range" --save-checkpoints-secs 0
+bad "--checkpoint-interval: '5' is none of auto" --checkpoint-interval 5
+for value in 0 0% -1% 1.01 101% 1e-400; do
+	bad "--checkpoint-overhead: $value is out of range: it must be above 0% and at most 100%" --checkpoint-interval auto --checkpoint-overhead "$value"
+done
+for value in "" % 1%% %1 x "1 %" nan 1,5%; do
+	bad "--checkpoint-overhead: '$value' is neither a number nor a percentage" --checkpoint-interval auto --checkpoint-overhead "$value"
+done
 bad "--keep-checkpoint-every-n-hours: 0 is out of range" --keep-checkpoint-every-n-hours 0
 bad "--lock-wait-secs: -1 is out of range" --lock-wait-secs -1
 bad "--input-scale: -1 is out of range" --input-scale -1
@@ -121,6 +128,11 @@ bad "--max-steps and --steps cannot both be given" --max-steps 5 --steps 5
 bad "--save-checkpoints-steps and --save-checkpoints-secs cannot both be given" --save-checkpoints-secs 5 --save-checkpoints-steps 5
 bad "--save-checkpoints-steps and --save-checkpoints-epochs cannot both be given" --save-checkpoints-steps 5 --save-checkpoints-epochs 1
 bad "--save-checkpoints-secs and --save-checkpoints-epochs cannot both be given" --save-checkpoints-secs 5 --save-checkpoints-epochs 1
+bad "--save-checkpoints-steps and --checkpoint-interval cannot both be given" --save-checkpoints-steps 5 --checkpoint-interval auto
+bad "--save-checkpoints-secs and --checkpoint-interval cannot both be given" --checkpoint-interval auto --save-checkpoints-secs 5
+bad "--save-checkpoints-epochs and --checkpoint-interval cannot both be given" --checkpoint-interval auto --save-checkpoints-epochs 1
+bad "--checkpoint-overhead means nothing without --checkpoint-interval auto" --checkpoint-overhead 2%
+bad "--checkpoint-overhead means nothing without --checkpoint-interval auto" --save-checkpoints-secs 5 --checkpoint-overhead 2%
 bad "--momentum means nothing to --optimizer adam (sgd|rmsprop)" --momentum 0.9
 bad "--nesterov means nothing to --optimizer adam (sgd)" --nesterov
 bad "--beta-1 means nothing to --optimizer sgd (adam|adamw|nadam|lion)" --optimizer sgd --beta-1 0.5

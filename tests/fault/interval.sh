@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# --checkpoint-interval auto: failures are counted over relaunches, those before the first checkpoint too, orderly stops are not; each count makes the
+# interval shorter; and whenever it saves, the end is that of an uninterrupted run with a fixed interval.
+set -euo pipefail
+# shellcheck source=common.sh
+. "$(dirname "$0")/common.sh"
+
+make_reference
+auto=("${problem[@]}" --checkpoint-interval auto --keep-checkpoint-max 0 --progress lines)
+
+auto_fault() { # SPEC NP DIR [OPTION…]
+	local spec=$1 np=$2 dir=$3
+	shift 3
+	run_fault "$spec" "$np" "${auto[@]}" --model-dir "$dir" "$@"
+	expect_exit 137
+}
+
+# What the newest checkpoint knows.
+expect_failures() { # DIR N [RELAUNCHES]
+	local text
+	text=$("$program" checkpoints show "$1") || fail "checkpoints show $1"
+	grep -qx "failures: $2" <<<"$text" || fail "$1 does not know of $2 $(grep '^failures' <<<"$text")"
+	[ $# -lt 3 ] || grep -qx "relaunches: $3" <<<"$text" || fail "$1 does not know of $3 relaunches"
+}
+
+# The first interval that the last run chose, in ms.
+chosen_ms() {
+	local line
+	line=$(grep -m 1 '^Checkpoint every ' "$last.out") || fail "no line says how often it saves"
+	awk '{ unit["ms"] = 1; unit["s"] = 1e3; unit["min"] = 6e4; unit["h"] = 36e5; unit["days"] = 864e5
+		sub(/:$/, "", $4); print int($3 * unit[$4]) }' <<<"$line"
+}
+
+# Nothing happens: the first save after ten steps, then none for long, and the end.
+run_ftmpi 4 "${auto[@]}" --model-dir calm --max-steps 40
+expect_exit 0
+expect_no_stderr "ftmpi: "
+[ "$(steps_of calm)" = "10 40" ] || fail "calm has checkpoints $(steps_of calm)"
+expect_stdout ", no failure in "
+expect_stdout ", so one in 24 h is assumed; Young/Daly "
+expect_stdout ", the budget of 1% asks for at least "
+[ "$(grep -c '^Checkpoint every ' "$last.out")" = 1 ] || fail "the interval was not said once"
+expect_failures calm 0 0
+expect_same_end calm
+run_ftmpi 4 "${auto[@]}" --model-dir calm-again --max-steps 40
+calm_ms=$(chosen_ms)
+
+# Killed twice before there is a checkpoint, once after it, on as many ranks as there happen to be.
+auto_fault step.begin:kill,rank=1,hit=4 4 run --max-steps 40
+auto_fault step.begin:kill,rank=0,hit=7 2 run --max-steps 40
+[ -z "$(steps_of run)" ] || fail "run has checkpoints $(steps_of run)"
+auto_fault step.begin:kill,rank=2,hit=12 3 run --max-steps 40 --checkpoint-overhead 100%
+expect_stdout ", a failure every "
+expect_stdout " (2 in "
+expect_failures run 2 0
+killed_ms=$(chosen_ms)
+[ $((100 * killed_ms)) -lt "$calm_ms" ] || fail "an interval of $killed_ms ms after two failures, of $calm_ms ms without one"
+
+# Not a failure: the end of a launch that was to make so many steps.
+run_ftmpi 2 "${auto[@]}" --model-dir run --steps 12
+expect_exit 0
+expect_stdout " (3 in "
+expect_failures run 3 1
+run_ftmpi 1 "${auto[@]}" --model-dir run --max-steps 40
+expect_failures run 3 2
+expect_same_end run
+
+# The budget has the last word, and says so.
+auto_fault step.begin:kill,rank=0,hit=4 1 budget --max-steps 40
+run_ftmpi 4 "${auto[@]}" --model-dir budget --max-steps 40 --checkpoint-overhead 1e-6
+expect_stdout ", but the budget of 0.0001% allows one every "
+[ "$(steps_of budget)" = "10 40" ] || fail "budget has checkpoints $(steps_of budget)"
+expect_same_end budget
+
+# Diverging is no failure of the machine: the relaunch does it again. Saving nothing at the end is one, though the process ends by itself.
+auto_fault step.begin:kill,rank=1,hit=12 2 ends --max-steps 40
+run_fault save.write:error=ENOSPC 2 "${auto[@]}" --model-dir ends --max-steps 40 --on-save-error stop
+expect_exit 74
+run_ftmpi 3 "${auto[@]}" --model-dir ends --max-steps 40
+expect_failures ends 2 1
+expect_same_end ends
+
+# From outside: SIGKILL on a rank, then on the chief; between them a stop by a signal, which saves, ends with 75, and is no failure.
+saved_beyond() { # STEP
+	local steps
+	steps=$(steps_of outside)
+	[ "${steps##* }" -gt "$1" ] 2>/dev/null
+}
+newest=0
+go_on() { # NP: until there is one more checkpoint
+	start_ftmpi "$1" "${auto[@]}" --keep-checkpoint-max 3 --checkpoint-overhead 100% --model-dir outside --max-steps 1000000000
+	until_true saved_beyond "$newest"
+}
+take_newest() {
+	newest=$(steps_of outside)
+	newest=${newest##* }
+}
+go_on 3
+kill -KILL "$(rank_pid 1)"
+wait_ftmpi
+expect_exit 137
+take_newest
+go_on 4
+kill -USR1 "$mpirun_pid"
+wait_ftmpi
+expect_exit 75
+take_newest
+expect_failures outside 1 1
+go_on 2
+kill -KILL "$(rank_pid 0)"
+wait_ftmpi
+expect_exit 137
+take_newest
+run_ftmpi 1 "${auto[@]}" --model-dir outside --max-steps $((newest + 20))
+expect_exit 0
+expect_stdout " (2 in "
+expect_failures outside 2 3
+run_ftmpi 4 "${problem[@]}" --model-dir whole --max-steps $((newest + 20)) --save-checkpoints-steps 1000
+expect_exit 0
+expect_identical outside whole
