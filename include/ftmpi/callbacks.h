@@ -123,8 +123,8 @@ FTMPI_API void ftmpi_tensorboard_options_init(ftmpi_tensorboard_options *options
 /**
  * TensorBoard's scalars over the global step, written by the chief: epoch_loss, epoch_accuracy, epoch_val_loss and so on, epoch_learning_rate at the
  * end of epochs; batch_loss at multiples of update_freq and global_step/sec there (0: with the epochs, without batch_loss); checkpoint_sec for each
- * save; restarts with each launch's first batch. A fit that resumes goes on in the same folder without doubled steps. Errors of a fit (agreed): as
- * events.h.
+ * save; restarts with each launch's first batch. A fit that resumes goes on in the same folder without doubled steps. What cannot be written (disk full) is a
+ * warning and ends no fit; it is tried again with the next values.
  */
 FTMPI_API ftmpi_status ftmpi_tensorboard_create(const char *log_dir, const ftmpi_tensorboard_options *options,
 						ftmpi_callback **out) FTMPI_CHECK_RESULT;

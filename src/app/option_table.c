@@ -109,6 +109,8 @@ static const struct row rows[] = {
 	 "auto|bar|lines|log", "bar on a terminal, else lines; log: the Estimator's lines"},
 	{"Logging", "log-step-count-steps", INTEGER, FIELD(log_steps), "100", 1, BIG, 0, NULL, 0, APP_TRAIN, "N",
 	 "steps between two lines of the log"},
+	{"Logging", "save-summary-steps", INTEGER, FIELD(summary_steps), "100", 0, BIG, 0, NULL, 0, APP_TRAIN, "N",
+	 "steps between two points of TensorBoard's log in --model-dir; 0: no log"},
 
 	{"Parallel", "logical-workers", INTEGER, FIELD(logical_workers), NULL, 1, 65536, 0, NULL, MATH | AUTO,
 	 APP_TRAIN, "V", "slices of the batch, fixed at the first launch; default: its number of ranks"},

@@ -45,7 +45,7 @@ struct app_options {
 	double spike_factor;
 	int64_t max_rollbacks;
 	/* logging */
-	int64_t log_steps;
+	int64_t log_steps, summary_steps;
 	char progress[32];
 	/* parallel */
 	int64_t compare_steps;

@@ -304,32 +304,66 @@ static ftmpi_status create_saver(const struct app_context *app, ftmpi_saver **ou
 	return ftmpi_saver_create(app->store, &options, out);
 }
 
-/* What a rank makes by itself, and the fit with it. */
+/* Everything that a rank makes by itself for a fit. */
+struct parts {
+	ftmpi_callback own;
+	ftmpi_display *display;
+	ftmpi_saver *saver;
+	ftmpi_rollback *rollback;
+	ftmpi_callback *summary;
+	ftmpi_preemption *preemption;
+	const ftmpi_callback *callbacks[5];
+	int n_callbacks;
+};
+
+static ftmpi_status make_parts(struct parts *p, const struct app_context *app, bool chief, struct launch *launch)
+{
+	ftmpi_status status = FTMPI_OK;
+	const struct app_options *o = &app->options;
+	const ftmpi_tensorboard_options summary = {.update_freq = o->summary_steps};
+
+	p->own = (ftmpi_callback){.context = launch,
+				  .name = "ftmpi",
+				  .restore = restore,
+				  .train_begin = announce,
+				  .train_end = take_digest};
+	p->callbacks[p->n_callbacks++] = &p->own;
+	FTMPI_TRY(create_saver(app, &p->saver));
+	p->callbacks[p->n_callbacks++] = ftmpi_saver_callback(p->saver);
+	FTMPI_TRY(ftmpi_display_create(display_style(o->progress), o->log_steps, &p->display));
+	p->callbacks[p->n_callbacks++] = ftmpi_display_callback(p->display);
+	if (o->summary_steps > 0) {
+		FTMPI_TRY(ftmpi_tensorboard_create(o->model_dir, &summary, &p->summary));
+		p->callbacks[p->n_callbacks++] = p->summary;
+	}
+	if (rolls_back(o)) {
+		FTMPI_TRY(ftmpi_rollback_create(p->saver, o->max_rollbacks, &p->rollback));
+		p->callbacks[p->n_callbacks++] = ftmpi_rollback_callback(p->rollback);
+	}
+	FTMPI_TRY(app_create_preemption(o, chief, &p->preemption));
+done:
+	return status;
+}
+
+static void clear_parts(struct parts *p)
+{
+	ftmpi_preemption_destroy(&p->preemption);
+	ftmpi_rollback_destroy(&p->rollback);
+	ftmpi_callback_destroy(&p->summary);
+	ftmpi_saver_destroy(&p->saver);
+	ftmpi_display_destroy(&p->display);
+}
+
 static ftmpi_status fit(struct app_context *app, const ftmpi_comm *comm, struct training *training,
 			ftmpi_trainer *trainer)
 {
 	ftmpi_status status = FTMPI_OK;
 	const struct app_options *o = &app->options;
 	struct launch launch = {.app = app, .training = training};
-	const ftmpi_callback own = {.context = &launch,
-				    .name = "ftmpi",
-				    .restore = restore,
-				    .train_begin = announce,
-				    .train_end = take_digest};
-	ftmpi_display *display = NULL;
-	ftmpi_saver *saver = NULL;
-	ftmpi_rollback *rollback = NULL;
-	ftmpi_preemption *preemption = NULL;
-	const ftmpi_callback *callbacks[4] = {&own};
+	struct parts parts = {.n_callbacks = 0};
 	ftmpi_fit_options options;
 
-	status = ftmpi_display_create(display_style(o->progress), o->log_steps, &display);
-	status = status == FTMPI_OK ? create_saver(app, &saver) : status;
-	status = status == FTMPI_OK ? ftmpi_rollback_create(saver, o->max_rollbacks, &rollback) : status;
-	status = status == FTMPI_OK ? app_create_preemption(o, ftmpi_comm_is_chief(comm), &preemption) : status;
-	FTMPI_TRY(ftmpi_agree(comm, status));
-	callbacks[1] = ftmpi_saver_callback(saver);
-	callbacks[2] = ftmpi_display_callback(display);
+	FTMPI_TRY(ftmpi_agree(comm, make_parts(&parts, app, ftmpi_comm_is_chief(comm), &launch)));
 	ftmpi_fit_options_init(&options);
 	options.train = training->train;
 	options.validation = training->validation;
@@ -337,19 +371,14 @@ static ftmpi_status fit(struct app_context *app, const ftmpi_comm *comm, struct 
 	options.shuffle = o->shuffle;
 	options.epochs = o->epochs;
 	options.max_steps = training->max_steps;
-	options.callbacks = callbacks;
-	options.n_callbacks = 3;
+	options.callbacks = parts.callbacks;
+	options.n_callbacks = parts.n_callbacks;
 	options.spike_factor = o->spike_factor;
-	if (rolls_back(o))
-		callbacks[options.n_callbacks++] = ftmpi_rollback_callback(rollback);
-	options.preemption = preemption;
+	options.preemption = parts.preemption;
 	FTMPI_TRY(ftmpi_trainer_fit(trainer, &options));
 	print_digest(training->digest);
 done:
-	ftmpi_preemption_destroy(&preemption);
-	ftmpi_rollback_destroy(&rollback);
-	ftmpi_saver_destroy(&saver);
-	ftmpi_display_destroy(&display);
+	clear_parts(&parts);
 	return status;
 }
 

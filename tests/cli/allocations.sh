@@ -10,7 +10,7 @@ make_data data
 
 count() { # NP STEPS: sets n, of the rank that asks most often
 	run_command env LD_PRELOAD="$counter" "$mpiexec" -n "$1" "$program" --data data --hidden-units 16 --max-steps "$2" \
-		--model-dir "run-$1-$2" --progress log --log-step-count-steps 100000 --save-checkpoints-steps 100000
+		--model-dir "run-$1-$2" --progress log --log-step-count-steps 100000 --save-checkpoints-steps 100000 --save-summary-steps 100000
 	expect_exit 0
 	n=$(sed -n 's/^allocations: //p' "$last.err" | sort -n | tail -n 1)
 	[ "${n:-0}" -gt 0 ] || fail "nothing was counted"

@@ -163,13 +163,13 @@ printf 'deleted 0, 5 left\n' | cmp - "$last.out" || fail "something was deleted"
 expect_tree_kept
 good checkpoints prune --keep=2 run
 printf 'deleted 3, 2 left\n' | cmp - "$last.out" || fail "not three deleted"
-[ "$(cd run && echo *)" = "checkpoint ckpt-10.weights.h5 ckpt-8.weights.h5" ] || fail "left are: $(ls run)"
+[ "$(cd run && echo c*)" = "checkpoint ckpt-10.weights.h5 ckpt-8.weights.h5" ] || fail "left are: $(ls run)"
 [ "$(sha256sum run/ckpt-8.weights.h5 run/ckpt-10.weights.h5)" = "$before" ] || fail "what is left was altered"
 grep -qx 'model_checkpoint_path: "ckpt-10"' run/checkpoint || fail "the state file does not end with ckpt-10: $(cat run/checkpoint)"
 [ "$(grep -c '^all_model_checkpoint_paths: ' run/checkpoint)" = 2 ] || fail "the state file lists what is gone: $(cat run/checkpoint)"
 good checkpoints verify run
 good checkpoints prune run --keep 1
-[ "$(cd run && echo *)" = "checkpoint ckpt-10.weights.h5" ] || fail "left are: $(ls run)"
+[ "$(cd run && echo c*)" = "checkpoint ckpt-10.weights.h5" ] || fail "left are: $(ls run)"
 good "${train[@]}" --model-dir run --max-steps 20
 expect_stdout_line "^resuming from run/ckpt-10\\.weights\\.h5: step 10, epoch 2, batch 3 of 7"
 good "${train[@]}" --model-dir again --max-steps 20

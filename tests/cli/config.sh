@@ -96,9 +96,9 @@ expect_saved data data
 # The same for options that exclude one another.
 printf 'save-checkpoints-steps = 5\nmax-steps = 11\n' >cadence.conf
 good --data data --hidden-units 8 --config cadence.conf --model-dir cadence
-[ "$(cd cadence && echo *)" = "checkpoint ckpt-10.weights.h5 ckpt-11.weights.h5 ckpt-5.weights.h5" ] || fail "not saved at 5, 10 and 11"
+[ "$(cd cadence && echo c*)" = "checkpoint ckpt-10.weights.h5 ckpt-11.weights.h5 ckpt-5.weights.h5" ] || fail "not saved at 5, 10 and 11"
 good --data data --hidden-units 8 --config cadence.conf --model-dir cadence2 --save-checkpoints-epochs 1 --steps 8
-[ "$(cd cadence2 && echo *)" = "checkpoint ckpt-7.weights.h5 ckpt-8.weights.h5" ] || fail "not saved at 7 and 8"
+[ "$(cd cadence2 && echo c*)" = "checkpoint ckpt-7.weights.h5 ckpt-8.weights.h5" ] || fail "not saved at 7 and 8"
 
 # What a checkpoint keeps is a file for --config, and means the same run.
 run checkpoints show cadence2

@@ -51,6 +51,7 @@ for value in -1 -0 2147483648 9223372036854775807 9223372036854775808 9999999999
 done
 bad "--classes: 1 is out of range" --classes 1
 bad "--keep-checkpoint-max: -1 is out of range" --keep-checkpoint-max -1
+bad "--save-summary-steps: -1 is out of range" --save-summary-steps -1
 bad "--max-steps: 99999999999999999999 is out of range" --max-steps 99999999999999999999
 bad "--logical-workers: 65537 is out of range" --logical-workers 65537
 bad "--epochs: 'ten' is not a whole number" --epochs ten
@@ -156,4 +157,4 @@ bad "--hidden-units was 8 when this run began and is 8,8 now" --hidden-units 8,8
 bad "--seed was 1 when this run began and is 2 now" --seed 2
 bad "--logical-workers was 1 when this run began and is 2 now" --logical-workers 2
 refused_on 2 64 "--dropout was 0.2 when this run began and is 0 now" "${train[@]}" --dropout 0
-good "${train[@]}" --learning-rate 1e-3 --seed 01 --epochs 3 --keep-checkpoint-max 3 --log-step-count-steps 7
+good "${train[@]}" --learning-rate 1e-3 --seed 01 --epochs 3 --keep-checkpoint-max 3 --log-step-count-steps 7 --save-summary-steps 7

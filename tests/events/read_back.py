@@ -5,6 +5,7 @@
 tfrecords: the reader of tfrecords.py. tensorboard: TensorBoard's own, once opened after each launch
 and once open all along, as in a TensorBoard that runs beside the training."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ LAUNCHES = [(-1, 0, 5, True), (3, 4, 9, True), (9, 10, 10, False), (4, 5, 5, Tru
 class TfRecords:
     def read(self):
         out = {}
+        assert all(name.startswith("events.out.tfevents.") for name in os.listdir(LOG)), os.listdir(LOG)
         for wall, step, tag, value in events(LOG):
             assert BEGIN - 60 < wall < time.time() + 60
             if tag is not None:

@@ -61,10 +61,9 @@ def records(path):
 
 
 def events(directory):
-    """(wall time, step, tag, value) of each scalar, and (wall time, step, None, None) of what is none: of all files of the folder, in the
-    order of their names, to their last byte."""
-    for path in sorted(pathlib.Path(directory).iterdir()):
-        assert path.name.startswith("events.out.tfevents."), path
+    """(wall time, step, tag, value) of each scalar, and (wall time, step, None, None) of what is none: of all event files of the folder,
+    in the order of their names, to their last byte."""
+    for path in sorted(pathlib.Path(directory).glob("events.out.tfevents.*")):
         messages = [fields(event) for event in records(path)]
         assert messages[0][3] == [b"brain.Event:2"], messages[0]
         for message in messages:

@@ -39,11 +39,11 @@ diverge() { # NP DIR
 
 diverge 1 real
 diverged_at=$step
-before=$(checksums real)
+before=$(checksums real | grep -v events.out)
 for np in 4 2; do
 	diverge "$np" real
 	[ "$step" = "$diverged_at" ] || fail "it diverges at step $step, and at $diverged_at before"
-	[ "$(checksums real)" = "$before" ] || fail "the relaunch changed the folder"
+	[ "$(checksums real | grep -v events.out)" = "$before" ] || fail "the relaunch changed the folder"
 done
 diverge 3 real3
 expect_identical real real3

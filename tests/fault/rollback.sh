@@ -144,10 +144,10 @@ in_vain() {
 	[ "$(steps_of run)" = 0 ] || fail "there are checkpoints $(steps_of run)"
 	run checkpoints verify run
 	expect_exit 0
-	before=$(checksums run)
+	before=$(checksums run | grep -v events.out)
 	train 2 run --hidden-units 64,64 --activation linear --dropout 0 --optimizer sgd --learning-rate 1e6
 	expect_exit 76
-	[ "$(checksums run)" = "$before" ] || fail "the relaunch changed the folder"
+	[ "$(checksums run | grep -v events.out)" = "$before" ] || fail "the relaunch changed the folder"
 	train_fault "step.loss:nan,hit=2" 2 one --batch-size 203
 	expect_exit 76
 	expect_one_error_line "epoch 1 would have no batch left"

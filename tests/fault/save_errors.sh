@@ -33,7 +33,7 @@ esac
 
 make_reference
 make_interrupted base
-before=$(checksums base)
+before=$(checksums base | grep -v events.out)
 
 i=0
 nps=(4 2 6 1)
@@ -57,7 +57,7 @@ while IFS='|' read -r fault line; do
 		resumed=24
 		;;
 	esac
-	[ "$(checksums "$dir")" = "$before" ] || fail "$dir is not what it was before"
+	[ "$(checksums "$dir" | grep -v events.out)" = "$before" ] || fail "$dir is not what it was before"
 	[ $resumed = 24 ] || mv ckpt-30.weights.h5 "$dir"
 	expect_recovers "${nps[i % 4]}" "$dir" $resumed
 done <<<"$table"
@@ -66,7 +66,7 @@ done <<<"$table"
 train_fault "save.fsync:error=$1" 2 first --on-save-error stop
 expect_exit 74
 expect_one_error_line "checkpoint 'first/ckpt-6.weights.h5' was not saved: cannot fsync 'first/ckpt-6.weights.h5.tmp': $text"
-[ -z "$(checksums first)" ] || fail "there is $(checksums first)"
+[ -z "$(checksums first | grep -v events.out)" ] || fail "there is $(checksums first)"
 expect_recovers 4 first 0
 
 # What fails after the new checkpoint is listed is a warning: too much is kept until the next save.

@@ -61,9 +61,10 @@ static ftmpi_trainer *create(void)
 
 /* A callback of the tests: gives val_loss a course, counts, interrupts. */
 struct script {
-	const double *val_loss; /* [n], by epoch */
-	int64_t fail_epoch;     /* fail at the end of this epoch; −1: never */
-	int64_t fail_step;      /* fail in the batch_end of this step; 0: never */
+	const double *val_loss;        /* [n], by epoch */
+	void (*at_step)(int64_t step); /* called before each step; NULL: nothing */
+	int64_t fail_epoch;            /* fail at the end of this epoch; −1: never */
+	int64_t fail_step;             /* fail in the batch_end of this step; 0: never */
 	int64_t n_steps, first_epoch, first_batch, n_epochs;
 	ftmpi_digest digest;
 	float rates[32]; /* learning rate at the end of each epoch */
@@ -75,6 +76,15 @@ static ftmpi_status begin_script(void *context, ftmpi_fit *fit)
 
 	s->first_epoch = ftmpi_fit_progress(fit).epoch;
 	s->first_batch = ftmpi_fit_progress(fit).batch;
+	return FTMPI_OK;
+}
+
+static ftmpi_status begin_step(void *context, ftmpi_fit *fit)
+{
+	const struct script *s = context;
+
+	if (s->at_step != NULL)
+		s->at_step(ftmpi_fit_progress(fit).step);
 	return FTMPI_OK;
 }
 
@@ -122,7 +132,8 @@ static ftmpi_status end_epoch(void *context, ftmpi_fit *fit)
 static ftmpi_status fit_with(ftmpi_trainer *trainer, struct script *s, int64_t epochs, int64_t per_execution,
 			     ftmpi_callback **own, int n_own)
 {
-	const ftmpi_callback first = {.context = s, .train_begin = begin_script, .epoch_end = set_val_loss};
+	const ftmpi_callback first = {
+		.context = s, .train_begin = begin_script, .batch_begin = begin_step, .epoch_end = set_val_loss};
 	const ftmpi_callback last = {
 		.context = s, .settled = count_step, .epoch_end = end_epoch, .train_end = end_script};
 	const ftmpi_callback *callbacks[8] = {&first};

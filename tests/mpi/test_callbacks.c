@@ -2,6 +2,12 @@
 /* The ready-made callbacks against hand-worked values, as Keras behaves. */
 #include "mpi/callbacks_test.h"
 
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
 static void test_early_stopping(void **state)
 {
 	static const double course[] = {1.0, 0.9, 0.95, 0.89, 0.9, 0.9, 0.9, 0.1};
@@ -380,6 +386,74 @@ static void test_csv_append(void **state)
 	expect_epochs("rows.csv", "epoch 0 ");
 }
 
+/* For some steps no file of this process may grow, which is what a full disk or a quota does. */
+static void limit_files(int64_t step)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	if (step == 3)
+		limit.rlim_cur = 1;
+	if (step == 6)
+		limit.rlim_cur = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* How often a tag of this length is in the event files of a folder: a value's tag is field 1 of it. */
+static int n_tags(const char *folder, const char *tag)
+{
+	char path[512];
+	static char bytes[1 << 16];
+	int n = 0;
+	DIR *directory = opendir(folder);
+	const size_t length = strlen(tag);
+
+	assert_non_null(directory);
+	for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+		(void)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+		FILE *file = fopen(path, "rbe");
+		const size_t n_bytes = file == NULL ? 0 : fread(bytes, 1, sizeof bytes, file);
+
+		for (size_t at = 0; at + length + 2 <= n_bytes; at++)
+			n += bytes[at] == 10 && bytes[at + 1] == (char)length &&
+			     memcmp(bytes + at + 2, tag, length) == 0;
+		if (file != NULL)
+			(void)fclose(file);
+	}
+	(void)closedir(directory);
+	return n;
+}
+
+/* A log that cannot be written for a while ends no fit, and what waited is written when it can be; one that cannot be opened is none. */
+static void test_tensorboard_without_room(void **state)
+{
+	struct script with = {.fail_epoch = -1, .at_step = limit_files}, without = {.fail_epoch = -1};
+	ftmpi_tensorboard_options options;
+	ftmpi_callback *callbacks[1];
+	ftmpi_trainer *trainer = create();
+
+	(void)state;
+	(void)signal(SIGXFSZ, SIG_IGN);
+	ftmpi_tensorboard_options_init(&options);
+	options.update_freq = 1;
+	assert_ok(ftmpi_tensorboard_create("logs", &options, &callbacks[0]));
+	assert_ok(fit_with(trainer, &with, 1, 1, callbacks, 1));
+	ftmpi_trainer_destroy(&trainer);
+	if (ftmpi_comm_is_chief(world))
+		assert_int_equal(n_tags("logs", "batch_loss"), STEPS_AN_EPOCH);
+
+	if (ftmpi_comm_is_chief(world)) {
+		FILE *file = fopen("file", "we");
+		assert_non_null(file);
+		(void)fclose(file);
+	}
+	trainer = create();
+	assert_ok(ftmpi_tensorboard_create("file/logs", &options, &callbacks[0]));
+	assert_ok(fit_with(trainer, &without, 1, 1, callbacks, 1));
+	ftmpi_trainer_destroy(&trainer);
+	assert_memory_equal(&with.digest, &without.digest, sizeof with.digest);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_early_stopping, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_early_stopping_rules, setup, teardown),
@@ -391,5 +465,6 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_model_checkpoint_fields, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_csv_logger, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_csv_append, setup, teardown),
+	cmocka_unit_test_setup_teardown(test_tensorboard_without_room, setup, teardown),
 };
 FTMPI_TEST_MAIN(tests)

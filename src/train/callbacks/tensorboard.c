@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* TensorBoard: scalars over the global step, through layer events, which takes care of relaunches: what was said of steps behind the one that a
- * relaunch goes on from is dropped. So a launch says of itself nothing before its first step, or a relaunch from the same step would say it again. All
- * ranks know when something is written; the chief writes, and the end is agreed only then. */
+ * relaunch goes on from is dropped. So a launch says of itself nothing before its first step, or a relaunch from the same step would say it again.
+ *
+ * The chief alone writes, and no failure of it ends a training that has its checkpoints: what cannot be written is one warning, and is tried again with
+ * what comes next, until layer events has no more room for what waits. A log that cannot be opened is none for this launch. */
 #include "train/callbacks/common.h"
 
 #include "train/clock.h"
 
 #include <ftmpi/events.h>
+#include <ftmpi/log.h>
 #include <ftmpi/trainer.h>
 
 #include <stdio.h>
@@ -15,7 +18,8 @@
 struct tensorboard {
 	char log_dir[FTMPI__TEXT_BYTES];
 	ftmpi_tensorboard_options options;
-	ftmpi_events *events; /* chief, during a fit */
+	ftmpi_events *events; /* chief, during a fit; NULL: could not be opened */
+	bool failing;         /* the last write failed, and a warning said so */
 	int64_t last_batch;   /* step of the last batch_end; saved */
 	int64_t rate_step;    /* of the last global_step/sec */
 	double rate_s;        /* monotonic clock, at that */
@@ -39,22 +43,32 @@ static ftmpi_status attach(void *context, ftmpi_fit *fit)
 					 FTMPI_RECORD);
 }
 
-static ftmpi_status open_log(struct tensorboard *t, ftmpi_fit *fit)
+/* How a write ended; several failures in a row are one warning. */
+static void tell(struct tensorboard *t, ftmpi_status status)
 {
-	ftmpi_status status = FTMPI_OK;
+	if (status != FTMPI_OK && !t->failing)
+		ftmpi_log(FTMPI_LOG_WARNING, "TensorBoard's log: %s; the training goes on without it",
+			  ftmpi_error_message());
+	if (status != FTMPI_OK)
+		ftmpi_error_clear();
+	t->failing = status != FTMPI_OK;
+}
+
+static void open_log(struct tensorboard *t, ftmpi_fit *fit)
+{
 	const ftmpi_progress p = ftmpi_fit_progress(fit);
 
 	t->rate_step = t->save_step = p.step;
 	t->rate_s = ftmpi__now_s();
 	t->has_begun = false;
 	if (ftmpi_comm_is_chief(ftmpi_fit_comm(fit)))
-		status = ftmpi_events_open(t->log_dir, p.resumed || p.step > 0 ? p.step : -1, &t->events);
-	return ftmpi_agree(ftmpi_fit_comm(fit), status);
+		tell(t, ftmpi_events_open(t->log_dir, p.resumed || p.step > 0 ? p.step : -1, &t->events));
 }
 
 static ftmpi_status train_begin(void *context, ftmpi_fit *fit)
 {
-	return open_log(context, fit);
+	open_log(context, fit);
+	return FTMPI_OK;
 }
 
 /* As at a relaunch. */
@@ -63,7 +77,8 @@ static ftmpi_status rewound(void *context, ftmpi_fit *fit)
 	struct tensorboard *t = context;
 
 	ftmpi_events_close(&t->events);
-	return open_log(t, fit);
+	open_log(t, fit);
+	return FTMPI_OK;
 }
 
 /* On the chief; nothing elsewhere. */
@@ -106,7 +121,6 @@ done:
 /* Due when one of the multiples of update_freq has been reached since the last call. */
 static ftmpi_status batch_end(void *context, ftmpi_fit *fit)
 {
-	ftmpi_status status = FTMPI_OK;
 	struct tensorboard *t = context;
 	const ftmpi_progress p = ftmpi_fit_progress(fit);
 	const int64_t freq = t->options.update_freq, before = t->last_batch;
@@ -115,8 +129,8 @@ static ftmpi_status batch_end(void *context, ftmpi_fit *fit)
 	t->last_batch = p.step;
 	t->has_begun = true;
 	if (begins || due)
-		status = ftmpi_agree(ftmpi_fit_comm(fit), add_batch(t, &p, begins, due));
-	return status;
+		tell(t, add_batch(t, &p, begins, due));
+	return FTMPI_OK;
 }
 
 /* The learning rate is the one that is next, whatever the callbacks before this one said of it. */
@@ -141,8 +155,11 @@ done:
 
 static ftmpi_status epoch_end(void *context, ftmpi_fit *fit)
 {
-	return ftmpi_agree(ftmpi_fit_comm(fit), add_epoch(context, ftmpi_fit_logs(fit), ftmpi_fit_progress(fit).step,
-							  (double)ftmpi_learner_learning_rate(ftmpi_fit_learner(fit))));
+	struct tensorboard *t = context;
+
+	tell(t, add_epoch(t, ftmpi_fit_logs(fit), ftmpi_fit_progress(fit).step,
+			  (double)ftmpi_learner_learning_rate(ftmpi_fit_learner(fit))));
+	return FTMPI_OK;
 }
 
 static ftmpi_status add_save(const struct tensorboard *t, const ftmpi_save_event *save)
@@ -164,7 +181,8 @@ static ftmpi_status settled(void *context, ftmpi_fit *fit)
 	if (save.step <= t->save_step)
 		return FTMPI_OK;
 	t->save_step = save.step;
-	return ftmpi_agree(ftmpi_fit_comm(fit), add_save(t, &save));
+	tell(t, add_save(t, &save));
+	return FTMPI_OK;
 }
 
 static void detach(void *context)
