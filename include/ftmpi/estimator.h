@@ -27,7 +27,9 @@ FTMPI_BEGIN_DECLS
  * | log_step_count_steps           | 100     |                                                                             |
  *
  * session_config, device_fn, protocol, session_creation_timeout_secs and the strategies are about TensorFlow's runtime: mpirun and the number of ranks are
- * in their place. n_workers is ftmpi's own: logical workers, fixed at the first launch; 0: its number of ranks.
+ * in their place. ftmpi's own are n_workers, the number of logical workers, fixed at the first launch; 0: its number of ranks; max_rollbacks, as rollback.h:
+ * what a loss does that is not finite; 0: it ends the training with ERR_DIVERGED; and spike_factor, as ftmpi_fit_options. With rollbacks there must be
+ * checkpoints, and a hook's `diverged` is told, but cannot stop.
  */
 typedef struct ftmpi_run_config {
 	const char *model_dir;
@@ -40,6 +42,8 @@ typedef struct ftmpi_run_config {
 	double keep_checkpoint_every_n_hours;
 	int64_t log_step_count_steps;
 	int n_workers;
+	int64_t max_rollbacks; /**< in a row; 0: none */
+	double spike_factor;   /**< 0: no finite loss counts as diverged */
 } ftmpi_run_config;
 
 #define FTMPI_UNSET (-1.0)

@@ -79,6 +79,11 @@ static ftmpi_status check_config(const ftmpi_comm *comm, const ftmpi_run_config 
 	if (!(hours >= 0) || isinf(hours))
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "RunConfig: keep_checkpoint_every_n_hours is %g: give 0 (none) or more",
 			   hours);
+	FTMPI_TRY(check_count("RunConfig: max_rollbacks", c->max_rollbacks, 0));
+	if (c->max_rollbacks > 0 && c->save_checkpoints_steps == 0 && c->save_checkpoints_secs == 0)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "RunConfig: max_rollbacks needs checkpoints to go back to");
+	if (!(c->spike_factor >= 0))
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "RunConfig: spike_factor is %g: give 0 (none) or more", c->spike_factor);
 	if (c->n_workers != 0)
 		FTMPI_TRY(check_count("RunConfig: n_workers", c->n_workers, ftmpi_comm_size(comm)));
 done:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Training an estimator: a fit with a restore, a saver, the Estimator's log, TensorBoard's scalars and the hooks, in this order.
+/* Training an estimator: a fit with a restore, the Estimator's log, a saver, the way back, TensorBoard's scalars and the hooks, in this order.
  *
  * Steps and input are counted here, not in fit: `steps` counts from what was restored, and an input that came to its end begins anew with the next train, while
  * one that was interrupted goes on. For that its first epoch, and whether it ended, are part of the state. */
@@ -10,8 +10,9 @@
 #include <ftmpi/callbacks.h>
 #include <ftmpi/display.h>
 #include <ftmpi/log.h>
+#include <ftmpi/rollback.h>
 
-enum { MAX_HOOKS = 16, N_OWN = 4 };
+enum { MAX_HOOKS = 16, N_OWN = 5 };
 
 struct training {
 	ftmpi_estimator *estimator;
@@ -171,6 +172,7 @@ static ftmpi_status create_saver(const struct training *t, const ftmpi_train_opt
 struct parts {
 	ftmpi_display *display;
 	ftmpi_saver *saver;
+	ftmpi_rollback *rollback;
 	ftmpi_callback *summary;
 	ftmpi_callback own, hooks[MAX_HOOKS];
 	const ftmpi_callback *callbacks[N_OWN + MAX_HOOKS];
@@ -195,6 +197,10 @@ static ftmpi_status make_parts(struct parts *p, struct training *t, const ftmpi_
 	FTMPI_TRY(create_saver(t, o, &p->saver));
 	if (saves(c))
 		p->callbacks[p->n_callbacks++] = ftmpi_saver_callback(p->saver);
+	if (c->max_rollbacks > 0) {
+		FTMPI_TRY(ftmpi_rollback_create(p->saver, c->max_rollbacks, &p->rollback));
+		p->callbacks[p->n_callbacks++] = ftmpi_rollback_callback(p->rollback);
+	}
 	if (c->save_summary_steps > 0) {
 		const ftmpi_tensorboard_options summary = {.update_freq = c->save_summary_steps};
 
@@ -212,6 +218,7 @@ done:
 static void clear_parts(struct parts *p)
 {
 	ftmpi_callback_destroy(&p->summary);
+	ftmpi_rollback_destroy(&p->rollback);
 	ftmpi_saver_destroy(&p->saver);
 	ftmpi_display_destroy(&p->display);
 }
@@ -240,6 +247,7 @@ static ftmpi_status fit(struct training *t, const ftmpi_train_options *o)
 	how.callbacks = parts.callbacks;
 	how.n_callbacks = parts.n_callbacks;
 	how.preemption = o->preemption;
+	how.spike_factor = e->config.spike_factor;
 	FTMPI_TRY(ftmpi_trainer_fit(trainer, &how));
 done:
 	ftmpi_trainer_destroy(&trainer);

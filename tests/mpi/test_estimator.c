@@ -42,7 +42,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static ftmpi_estimator *create_with(const char *dir, bool classifier, double save_s)
+static ftmpi_estimator *create_with(const char *dir, bool classifier, double save_s, int64_t max_rollbacks)
 {
 	ftmpi_estimator *estimator = NULL;
 	ftmpi_dnn_options options;
@@ -60,6 +60,7 @@ static ftmpi_estimator *create_with(const char *dir, bool classifier, double sav
 	config.save_checkpoints_secs = save_s;
 	config.save_summary_steps = 0;
 	config.n_workers = 4;
+	config.max_rollbacks = max_rollbacks;
 	assert_ok((classifier ? ftmpi_dnn_classifier_create : ftmpi_dnn_regressor_create)(world, &options, &config,
 											  &estimator));
 	return estimator;
@@ -67,7 +68,7 @@ static ftmpi_estimator *create_with(const char *dir, bool classifier, double sav
 
 static ftmpi_estimator *create(const char *dir, bool classifier)
 {
-	return create_with(dir, classifier, FTMPI_UNSET);
+	return create_with(dir, classifier, FTMPI_UNSET, 0);
 }
 
 /* Letters of the calls, in order. */
@@ -291,7 +292,7 @@ static int64_t n_failures(const char *dir)
 static void test_interval(void **state)
 {
 	struct journal failed = {.fail_at = 5}, ended = {.n = 0}, again = {.n = 0};
-	ftmpi_estimator *e = create_with("interval", true, FTMPI_SAVE_AUTO);
+	ftmpi_estimator *e = create_with("interval", true, FTMPI_SAVE_AUTO, 0);
 
 	(void)state;
 	assert_fails(train(e, &failed, 1, 0, 0), FTMPI_ERR_INTERNAL, "interrupted");
@@ -300,6 +301,71 @@ static void test_interval(void **state)
 	assert_int_equal(n_failures("interval"), 1);
 	assert_ok(train(e, &again, 1, 0, 0));
 	assert_int_equal(n_failures("interval"), 1);
+	ftmpi_estimator_destroy(&e);
+}
+
+/* Digest of the state after 15 steps; the same on all ranks. */
+static ftmpi_digest end_of(const char *dir)
+{
+	ftmpi_digest digest = {0};
+	char path[FTMPI_PATH_MAX];
+
+	if (ftmpi_comm_is_chief(world)) {
+		ftmpi_reader *reader = NULL;
+
+		(void)snprintf(path, sizeof path, "%s/model.ckpt-15.weights.h5", dir);
+		assert_ok(ftmpi_reader_open(path, &reader));
+		digest = ftmpi_reader_state_digest(reader);
+		ftmpi_reader_close(&reader);
+	}
+	assert_ok(ftmpi_broadcast(world, &digest, sizeof digest, FTMPI_CHIEF));
+	return digest;
+}
+
+/* Train to step 15, with a loss that is NaN once or not. @param fail_at a hook fails there, and a second train goes on; 0: not. */
+static ftmpi_digest train_to_15(const char *dir, const char *fault, int64_t max_rollbacks, int64_t fail_at)
+{
+	struct journal first = {.fail_at = fail_at}, second = {.n = 0};
+	ftmpi_estimator *e = create_with(dir, true, FTMPI_UNSET, max_rollbacks);
+
+	assert_ok(ftmpi_failpoints_arm(fault, ftmpi_comm_rank(world)));
+	if (fail_at > 0)
+		assert_fails(train(e, &first, 0, 0, 15), FTMPI_ERR_INTERNAL, "interrupted");
+	assert_ok(train(e, &second, 0, 0, 15));
+	assert_ok(ftmpi_failpoints_arm(NULL, 0));
+	ftmpi_estimator_destroy(&e);
+	return end_of(dir);
+}
+
+/* With rollbacks a loss that is NaN once makes the training go back to the last checkpoint and on without that batch, to one end, interrupted or not. A hook
+ * that would make the NaN a normal end does not. Without them it is an error. */
+static void test_rollback(void **state)
+{
+	const char *fault = "step.loss:nan,hit=7";
+	const ftmpi_digest gone_back = train_to_15("rollback", fault, 3, 0);
+	const ftmpi_input input = ftmpi_numpy_input(data, BATCH, 0, true);
+	ftmpi_hook *hook = NULL;
+	ftmpi_estimator *e = NULL;
+
+	(void)state;
+	assert_true(ftmpi_digest_equal(train_to_15("interrupted", fault, 3, 10), gone_back));
+	assert_false(ftmpi_digest_equal(train_to_15("smooth", NULL, 3, 0), gone_back));
+
+	assert_ok(ftmpi_nan_tensor_hook_create(false, &hook));
+	const ftmpi_hook *const hooks[] = {hook};
+	const ftmpi_train_options options = {.hooks = hooks, .n_hooks = 1, .max_steps = 15};
+	e = create_with("hook", true, FTMPI_UNSET, 3);
+	assert_ok(ftmpi_failpoints_arm(fault, ftmpi_comm_rank(world)));
+	assert_ok(ftmpi_estimator_train(e, &input, &options));
+	assert_true(ftmpi_digest_equal(end_of("hook"), gone_back));
+	ftmpi_hook_destroy(&hook);
+	ftmpi_estimator_destroy(&e);
+
+	e = create("diverged", true);
+	assert_ok(ftmpi_failpoints_arm(fault, ftmpi_comm_rank(world)));
+	assert_fails(ftmpi_estimator_train(e, &input, &(ftmpi_train_options){.max_steps = 15}), FTMPI_ERR_DIVERGED,
+		     "NaN");
+	assert_ok(ftmpi_failpoints_arm(NULL, 0));
 	ftmpi_estimator_destroy(&e);
 }
 
@@ -326,6 +392,10 @@ static void test_errors(void **state)
 	config.save_checkpoints_steps = 0;
 	config.save_checkpoints_overhead = 0;
 	assert_fails(ftmpi_dnn_classifier_create(world, &options, &config, &e), FTMPI_ERR_USAGE, "overhead");
+	config.save_checkpoints_secs = 0;
+	config.max_rollbacks = 1;
+	assert_fails(ftmpi_dnn_classifier_create(world, &options, &config, &e), FTMPI_ERR_USAGE,
+		     "checkpoints to go back to");
 	e = create("errors", true);
 	assert_fails(ftmpi_estimator_evaluate(e, &all, NULL, &evaluation), FTMPI_ERR_NOT_FOUND, "errors");
 	ftmpi_estimator_destroy(&e);
@@ -436,6 +506,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test_setup_teardown(test_standard_hooks, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_regressor, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_interval, setup, teardown),
+	cmocka_unit_test_setup_teardown(test_rollback, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_no_saves, setup, teardown),
 	cmocka_unit_test_setup_teardown(test_config, setup, teardown),
