@@ -1,11 +1,20 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Chaos: each kind of fault by itself, several times, then all of them with a fixed seed. The end is always that of the uninterrupted run.
+# usage: chaos.sh short|long. Short: a few faults of all kinds, from a fixed seed. Long: each kind by itself, several times, then all of them for longer. The
+# end is always that of the uninterrupted run.
 set -euo pipefail
 # shellcheck source=chaos_run.sh
 . "$(dirname "$0")/chaos_run.sh"
 
 make_data data
+if [ "$1" = short ]; then
+	run_chaos all "seed=7,mtbf=0.2,stall=3" 3000
+	grep '^chaos-report' "$last.out"
+	expect_survived all
+	[ "$(report_of attempts)" -ge 2 ] || fail "no attempt died"
+	exit
+fi
+
 for kind in kill stop segv double mpirun recovery disk; do
 	stall=20
 	n_faults=$(report_of "$kind")
