@@ -22,6 +22,9 @@
 #define LOOK_S      0.2
 #define LOOK_LONG_S 60.0
 
+/* How long mpirun may take to end after its ranks have. */
+#define LONGEST_END_S 20.0
+
 #ifndef FTMPI_MPIRUN
 #define FTMPI_MPIRUN "mpirun"
 #endif
@@ -140,6 +143,23 @@ done:
 	return status;
 }
 
+/* A node whose power goes closes no connection. Its ranks are waited for until the watchdog ends the others, but mpirun goes on waiting for the node itself,
+ * as long as the kernel sends again what has no answer: for a quarter of an hour. */
+static void end_hanging_mpirun(const struct launch *l, struct launch_attempt *a, double *until_s)
+{
+	if (a->hang_s <= 0 || a->node_lost)
+		return;
+	if (launch__now_s() < a->hang_s + LONGEST_END_S) {
+		*until_s = fmin(*until_s, a->hang_s + LONGEST_END_S);
+		return;
+	}
+	a->node_lost = true;
+	ftmpi_log(FTMPI_LOG_WARNING,
+		  "mpirun has not ended %g s after the ranks: it waits for a node that is gone, and is killed",
+		  LONGEST_END_S);
+	(void)kill(l->pid, SIGKILL);
+}
+
 static ftmpi_status run_attempt(struct launch *l)
 {
 	ftmpi_status status = FTMPI_OK, cleaned;
@@ -158,6 +178,7 @@ static ftmpi_status run_attempt(struct launch *l)
 		FTMPI_TRY(look_for_ranks(l, a, &until_s));
 		if (l->chaos != NULL)
 			FTMPI_TRY(launch__chaos_tick(l, a, &until_s));
+		end_hanging_mpirun(l, a, &until_s);
 		FTMPI_TRY(launch__wait(l, until_s));
 	}
 	a->ended_s = launch__now_s();

@@ -40,6 +40,8 @@ void launch__hear(struct launch_attempt *a, const char *line)
 		a->no_slots = a->no_slots || strstr(line, no_slots[i]) != NULL;
 		a->node_lost = a->node_lost || strstr(line, node_lost[i]) != NULL;
 	}
+	if (a->hang_s <= 0 && strstr(line, "ftmpi: error: hang: ") != NULL)
+		a->hang_s = launch__now_s();
 }
 
 ftmpi_status launch__newest(const char *directory, int64_t *step)

@@ -69,6 +69,14 @@ void launch__close(struct launch *l)
 	ftmpi_buffer_clear(&l->others);
 }
 
+/* Open MPI's mpirun asks a silent node whether it lives: within half a minute, and not within eight as by itself. What the user says of it holds. */
+static bool ask_nodes_soon(void)
+{
+	return setenv("OMPI_MCA_oob_tcp_keepalive_time", "10", 0) == 0 &&
+	       setenv("OMPI_MCA_oob_tcp_keepalive_intvl", "5", 0) == 0 &&
+	       setenv("OMPI_MCA_oob_tcp_keepalive_probes", "3", 0) == 0;
+}
+
 /* In the new process. Tells by `failed` why exec failed; it closes when exec does not. */
 static void become(const struct launch *l, char *const *argv, const char *fault, const int *out, const int *err,
 		   int failed, pid_t parent)
@@ -82,7 +90,8 @@ static void become(const struct launch *l, char *const *argv, const char *fault,
 	if (nothing > STDIN_FILENO && dup2(nothing, STDIN_FILENO) == STDIN_FILENO)
 		(void)close(nothing);
 	if (getppid() == parent && dup2(err[1], STDERR_FILENO) >= 0 &&
-	    (out[1] < 0 || dup2(out[1], STDOUT_FILENO) >= 0) && (fault == NULL || setenv("FTMPI_FAULT", fault, 1) == 0))
+	    (out[1] < 0 || dup2(out[1], STDOUT_FILENO) >= 0) && ask_nodes_soon() &&
+	    (fault == NULL || setenv("FTMPI_FAULT", fault, 1) == 0))
 		(void)execvp(argv[0], argv);
 	code = errno;
 	(void)!write(failed, &code, sizeof code);

@@ -122,7 +122,7 @@ while read -r -a row <&3; do
 		fi
 		for rank in $ranks; do
 			for hit in $hits; do
-				[ "$action" = skip ] && [ "$rank" != 0 ] || walk "$point" "$action" "$rank" "$hit" 4
+				[ "$action:$rank" = skip:1 ] || [ "$action:$rank" = skip:3 ] || walk "$point" "$action" "$rank" "$hit" 4
 			done
 		done
 	done

@@ -6,6 +6,8 @@ set -euo pipefail
 # shellcheck source=jobs.sh
 . "$(dirname "$0")/jobs.sh"
 
+# Whatever format of times the user likes.
+export SLURM_TIME_FORMAT=relative
 submit run --signal=B:URG@1
 until_saved run 200
 expect_log run "time ends in 86"
