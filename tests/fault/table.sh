@@ -53,7 +53,7 @@ hits_of() { # POINT
 # The chief alone reads and writes files.
 ranks_of() { # POINT
 	case $1 in
-	save.params | save.begin) echo 0 1 3 ;;
+	save.params) echo 0 1 3 ;;
 	save.* | restore.read | restore.before-broadcast) echo 0 ;;
 	*) echo 0 1 3 ;;
 	esac
