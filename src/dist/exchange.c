@@ -1,24 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Deterministic reduction over logical workers: the plan and its steps. The tree's arithmetic is in tree.c.
+/* Deterministic reduction over logical workers.
  *
- *     own leaves ──push──► own maximal subtrees ──pieces──► owner of the slice ──tree order──► sum of the slice ──gather──► every rank
+ *     own leaves ──push──► own maximal subtrees ──pieces.c──► owner of the slice: tree sum of the slice ──gather──► every rank
  *
- * Only whole subtrees leave a rank, so every addition is one of the fixed tree, on whichever rank it happens. Pieces of a rank on the same node are
- * read where they are; those of other nodes are messages, from and to the same places in every step: the requests are persistent. The sum of the
- * slice replaces that slice of the rank's own first subtree, which no other rank reads.
+ * Only whole subtrees leave a rank, so every addition is one of the fixed tree, on whichever rank it happens. The sum of the slice replaces that slice of
+ * the rank's own first subtree, which no other rank reads.
  *
  * Invariants: `depth` buffers are in use, and hold the subtrees formed so far, in order; before ftmpi_exchange_reduce they are exactly the
  * maximal subtrees of the own range. While `are_read` is set, near ranks may still read the buffers, and this rank does not write them. */
 #include <ftmpi/exchange.h>
 #include <ftmpi/slice.h>
 
-#include "dist/copies.h"
+#include "dist/pieces.h"
 #include "dist/tree.h"
 
 #include <limits.h>
 #include <string.h>
 
-enum { MAX_SCALARS = 16, MAX_ARRAYS = 8, PIECE_TAG = 7100, SLICE_UNIT = 16 };
+enum { MAX_SCALARS = 16, MAX_ARRAYS = 8, SLICE_UNIT = 16 };
 
 struct ftmpi_exchange {
 	const ftmpi_comm *comm;
@@ -26,19 +25,16 @@ struct ftmpi_exchange {
 	int64_t n_elements, stride; /* stride: from one buffer to the next, whole cache lines */
 	int *counts, *starts;       /* [size]: every rank's slice of the array */
 
-	int depth, max_depth, n_own;  /* buffers in use; most in use; own maximal subtrees */
+	int depth, max_depth;         /* buffers in use; most in use */
 	int next;                     /* own worker whose array comes next */
 	struct ftmpi__copies buffers; /* [max_depth] arrays of n_elements */
 	bool are_read;
 	struct ftmpi__copies arrays[MAX_ARRAYS]; /* those of ftmpi_exchange_array */
 	int n_arrays;
 
-	ftmpi__tree *tree;         /* over the maximal subtrees of all ranks */
-	const float **subtrees;    /* [leaves of the tree] pieces of the own slice, in order */
-	float *received;           /* the pieces that come from other ranks */
-	MPI_Request *requests;     /* persistent; receives, then sends */
-	int n_requests, n_scalars; /* n_scalars: worker-major room in `scalars` */
-	double *scalars;           /* [n_workers · MAX_SCALARS] */
+	ftmpi__pieces *pieces;
+	int n_scalars;   /* worker-major room in `scalars` */
+	double *scalars; /* [n_workers · MAX_SCALARS] */
 	int *scalar_counts, *scalar_starts;
 };
 
@@ -78,7 +74,6 @@ static void plan_depth(ftmpi_exchange *ex)
 		ex->max_depth = depth > ex->max_depth ? depth : ex->max_depth;
 		depth -= ftmpi__tree_merges(ex->n_workers, ex->first, w);
 	}
-	ex->n_own = depth;
 }
 
 static ftmpi_status create_arrays(ftmpi_exchange *ex)
@@ -93,71 +88,6 @@ static ftmpi_status create_arrays(ftmpi_exchange *ex)
 	FTMPI_TRY(FTMPI_ALLOC((int64_t)ex->n_workers * MAX_SCALARS, &ex->scalars));
 	plan_slices(ex);
 	plan_depth(ex);
-	FTMPI_TRY(ftmpi__tree_create(ex->n_workers, size, &ex->tree));
-	FTMPI_TRY(FTMPI_ALLOC(ftmpi__tree_n_leaves(ex->tree), &ex->subtrees));
-	FTMPI_TRY(FTMPI_ALLOC((int64_t)ftmpi__tree_n_leaves(ex->tree) + (int64_t)ex->n_own * size, &ex->requests));
-done:
-	return status;
-}
-
-static int n_subtrees_of(const ftmpi_exchange *ex, int rank)
-{
-	return ftmpi__tree_n_leaves_of(ex->n_workers, first_worker(ex, rank), first_worker(ex, rank + 1));
-}
-
-/* Room for the pieces that come by message. */
-static ftmpi_status create_received(ftmpi_exchange *ex)
-{
-	int64_t n = 0;
-
-	for (int rank = 0; rank < ex->comm->size; rank++)
-		if (ex->buffers.of[rank] == NULL)
-			n += n_subtrees_of(ex, rank);
-	return FTMPI_ALLOC(n * ex->counts[ex->comm->rank], &ex->received);
-}
-
-/* Pieces of the own slice: those of near ranks are read in place, others arrive in `received`. Fills `subtrees`, adds the receives. */
-static ftmpi_status plan_receives(ftmpi_exchange *ex)
-{
-	ftmpi_status status = FTMPI_OK;
-	const int me = ex->comm->rank;
-	const int count = ex->counts[me];
-	float *at = ex->received;
-	int leaf = 0;
-
-	for (int rank = 0; rank < ex->comm->size; rank++) {
-		const int n = n_subtrees_of(ex, rank);
-
-		for (int k = 0; k < n; k++, leaf++) {
-			if (ex->buffers.of[rank] != NULL) {
-				ex->subtrees[leaf] = ex->buffers.of[rank] + k * ex->stride + ex->starts[me];
-				continue;
-			}
-			ex->subtrees[leaf] = at;
-			FTMPI_TRY_MPI(MPI_Recv_init(at, count, MPI_FLOAT, rank, PIECE_TAG + k, ex->comm->all,
-						    &ex->requests[ex->n_requests]));
-			ex->n_requests++;
-			at += count;
-		}
-	}
-done:
-	return status;
-}
-
-static ftmpi_status plan_sends(ftmpi_exchange *ex)
-{
-	ftmpi_status status = FTMPI_OK;
-
-	/* Begin with the next rank, so that not all send to rank 0 first. */
-	for (int i = 1; i < ex->comm->size; i++) {
-		const int to = (ex->comm->rank + i) % ex->comm->size;
-
-		for (int k = 0; k < ex->n_own && ex->buffers.of[to] == NULL; k++) {
-			FTMPI_TRY_MPI(MPI_Send_init(buffer(ex, k) + ex->starts[to], ex->counts[to], MPI_FLOAT, to,
-						    PIECE_TAG + k, ex->comm->all, &ex->requests[ex->n_requests]));
-			ex->n_requests++;
-		}
-	}
 done:
 	return status;
 }
@@ -192,9 +122,13 @@ ftmpi_status ftmpi_exchange_create(const ftmpi_comm *comm, int n_workers, int64_
 	ex->next = ex->first;
 	FTMPI_TRY(ftmpi_agree(comm, create_arrays(ex)));
 	FTMPI_TRY(ftmpi__copies_create(comm, ex->max_depth * ex->stride, &ex->buffers));
-	FTMPI_TRY(ftmpi_agree(comm, create_received(ex)));
-	FTMPI_TRY(plan_receives(ex));
-	FTMPI_TRY(plan_sends(ex));
+	FTMPI_TRY(ftmpi__pieces_create(&(struct ftmpi__reduction){.comm = comm,
+								  .n_workers = n_workers,
+								  .counts = ex->counts,
+								  .starts = ex->starts,
+								  .buffers = &ex->buffers,
+								  .stride = ex->stride},
+				       &ex->pieces));
 	*out = ex;
 	ex = NULL;
 done:
@@ -208,15 +142,10 @@ void ftmpi_exchange_destroy(ftmpi_exchange **exchange)
 
 	if (ex == NULL)
 		return;
-	for (int i = 0; i < ex->n_requests; i++)
-		(void)MPI_Request_free(&ex->requests[i]);
+	ftmpi__pieces_destroy(&ex->pieces);
 	for (int i = 0; i < ex->n_arrays; i++)
 		ftmpi__copies_clear(&ex->arrays[i]);
 	ftmpi__copies_clear(&ex->buffers);
-	ftmpi__tree_destroy(&ex->tree);
-	ftmpi_free(ex->subtrees);
-	ftmpi_free(ex->received);
-	ftmpi_free(ex->requests);
 	ftmpi_free(ex->scalars);
 	ftmpi_free(ex->scalar_counts);
 	ftmpi_free(ex->scalar_starts);
@@ -291,16 +220,12 @@ void ftmpi_exchange_push(ftmpi_exchange *ex)
 ftmpi_status ftmpi_exchange_reduce(ftmpi_exchange *ex, float **sum)
 {
 	ftmpi_status status = FTMPI_OK;
-	const int me = ex->comm->rank;
 
 	if (ex->next != ex->end)
 		FTMPI_FAIL(FTMPI_ERR_INTERNAL, "reduction with %d of %d own workers pushed", ex->next - ex->first,
 			   ex->end - ex->first);
-	FTMPI_TRY_MPI(MPI_Startall(ex->n_requests, ex->requests));
-	FTMPI_TRY(ftmpi__copies_sync(&ex->buffers));
 	ex->are_read = true;
-	FTMPI_TRY_WAIT(ex->comm->watch, MPI_Waitall(ex->n_requests, ex->requests, MPI_STATUSES_IGNORE));
-	ftmpi__tree_sum(ex->tree, ex->subtrees, ex->counts[me], buffer(ex, 0) + ex->starts[me]);
+	FTMPI_TRY(ftmpi__pieces_sum(ex->pieces, buffer(ex, 0) + ex->starts[ex->comm->rank]));
 	restart(ex);
 	*sum = buffer(ex, 0);
 done:

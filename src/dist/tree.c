@@ -6,7 +6,6 @@
 #include "dist/tree.h"
 
 #include "base/kernel.h"
-#include <ftmpi/slice.h>
 
 #include <stdbool.h>
 #include <string.h>
@@ -34,18 +33,25 @@ int ftmpi__tree_merges(int n_workers, int first, int w)
 	return n;
 }
 
-static int count_leaves(int lo, int hi, int first, int end)
+static int cover(struct ftmpi__range node, struct ftmpi__range within, struct ftmpi__range *ranges, int n)
 {
-	if (hi <= first || lo >= end)
-		return 0;
-	if (first <= lo && hi <= end)
-		return 1;
-	return count_leaves(lo, split(lo, hi), first, end) + count_leaves(split(lo, hi), hi, first, end);
+	const int mid = split(node.lo, node.hi);
+
+	if (node.hi <= within.lo || node.lo >= within.hi)
+		return n;
+	if (within.lo <= node.lo && node.hi <= within.hi) {
+		if (ranges != NULL)
+			ranges[n] = node;
+		return n + 1;
+	}
+	n = cover((struct ftmpi__range){node.lo, mid}, within, ranges, n);
+	return cover((struct ftmpi__range){mid, node.hi}, within, ranges, n);
 }
 
-int ftmpi__tree_n_leaves_of(int n_workers, int first, int end)
+int ftmpi__tree_cover(int n_workers, int first, int end, struct ftmpi__range *ranges)
 {
-	return first < end ? count_leaves(0, n_workers, first, end) : 0;
+	return first < end ? cover((struct ftmpi__range){0, n_workers}, (struct ftmpi__range){first, end}, ranges, 0)
+			   : 0;
 }
 
 /* A node: an inner one has two children, a leaf the index of its array. */
@@ -55,45 +61,44 @@ struct node {
 };
 
 struct ftmpi__tree {
-	int n_workers, size, n_leaves, n_nodes, root;
+	int n_leaves, n_nodes, root;
 	struct node *nodes;
 };
 
-/* Whether [lo, hi) lies within one rank's range. */
-static bool within_one_rank(const ftmpi__tree *tree, int lo, int hi)
+/* Whether [lo, hi) lies within one unit. */
+static bool within_one_unit(struct ftmpi__range range, const int *units, int n_units)
 {
-	for (int rank = 0; rank < tree->size; rank++)
-		if (lo >= ftmpi_slice_start(tree->n_workers, tree->size, rank) &&
-		    hi <= ftmpi_slice_start(tree->n_workers, tree->size, rank + 1))
+	for (int i = 0; i < n_units; i++)
+		if (range.lo >= units[i] && range.hi <= units[i + 1])
 			return true;
 	return false;
 }
 
-/* Build below [lo, hi); leaves are numbered from left to right. Returns the node's index. */
-static int build(ftmpi__tree *tree, int lo, int hi)
+/* Build below `range`; leaves are numbered from left to right. Returns the node's index. */
+static int build(ftmpi__tree *tree, struct ftmpi__range range, const int *units, int n_units)
 {
 	struct node node = {-1, -1, -1};
 
-	if (within_one_rank(tree, lo, hi)) {
+	if (within_one_unit(range, units, n_units)) {
 		node.leaf = tree->n_leaves++;
 	} else {
-		node.left = build(tree, lo, split(lo, hi));
-		node.right = build(tree, split(lo, hi), hi);
+		const int mid = split(range.lo, range.hi);
+
+		node.left = build(tree, (struct ftmpi__range){range.lo, mid}, units, n_units);
+		node.right = build(tree, (struct ftmpi__range){mid, range.hi}, units, n_units);
 	}
 	tree->nodes[tree->n_nodes] = node;
 	return tree->n_nodes++;
 }
 
-ftmpi_status ftmpi__tree_create(int n_workers, int size, ftmpi__tree **out)
+ftmpi_status ftmpi__tree_create(struct ftmpi__range range, const int *units, int n_units, ftmpi__tree **out)
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi__tree *tree = NULL;
 
 	FTMPI_TRY(FTMPI_ALLOC(1, &tree));
-	tree->n_workers = n_workers;
-	tree->size = size;
-	FTMPI_TRY(FTMPI_ALLOC(2 * (int64_t)n_workers, &tree->nodes));
-	tree->root = build(tree, 0, n_workers);
+	FTMPI_TRY(FTMPI_ALLOC(2 * ((int64_t)range.hi - range.lo), &tree->nodes));
+	tree->root = build(tree, range, units, n_units);
 	*out = tree;
 	tree = NULL;
 done:

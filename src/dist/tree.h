@@ -11,13 +11,24 @@
 /** Sums that complete with worker `w` when workers come in order from `first`: nodes [lo, hi) with hi − 1 = w and lo ≥ first. */
 int ftmpi__tree_merges(int n_workers, int first, int w);
 
-/** Number of maximal subtrees that cover the workers [first, end). */
-int ftmpi__tree_n_leaves_of(int n_workers, int first, int end);
+/** Workers [lo, hi). */
+struct ftmpi__range {
+	int lo, hi;
+};
 
-/** The top of the tree: its leaves are the maximal subtrees of `size` ranks' contiguous ranges, in order. */
+/** Most subtrees that a range can need: two a level, and a level a bit of the number of workers. */
+enum { FTMPI__TREE_COVER = 64 };
+
+/** The maximal subtrees within the workers [first, end), in order. @param ranges [FTMPI__TREE_COVER], or NULL. @return their number. */
+int ftmpi__tree_cover(int n_workers, int first, int end, struct ftmpi__range *ranges);
+
+/**
+ * The tree of a node's range. Its leaves are the maximal subtrees of the units [units[i], units[i + 1]), which cover the range, in order.
+ */
 typedef struct ftmpi__tree ftmpi__tree;
 
-ftmpi_status ftmpi__tree_create(int n_workers, int size, ftmpi__tree **out) FTMPI_CHECK_RESULT;
+ftmpi_status ftmpi__tree_create(struct ftmpi__range range, const int *units, int n_units,
+				ftmpi__tree **out) FTMPI_CHECK_RESULT;
 void ftmpi__tree_destroy(ftmpi__tree **tree);
 int ftmpi__tree_n_leaves(const ftmpi__tree *tree);
 

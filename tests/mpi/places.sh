@@ -9,17 +9,23 @@ set -euo pipefail
 mpiexec=${FTMPI_MPIEXEC:?run this through ctest}
 
 nodes() {
-	for nodes in "one:1 two:1" "one:2 two:1" "one:2 two:2"; do
+	while IFS='|' read -r nodes mapping; do
 		# shellcheck disable=SC2086
 		on_nodes $nodes
+		export OMPI_MCA_rmaps_base_mapping_policy=$mapping
 		np=$(tr ' ' '\n' <<<"$nodes" | awk -F: '{n += $2} END {print n}')
 		for program in "$@"; do
-			printf '%s on %s\n' "${program##*/}" "$nodes"
-			folder=$np-${nodes//[: ]/-}-${program##*/}
+			printf '%s on %s by %s\n' "${program##*/}" "$nodes" "$mapping"
+			folder=${nodes//[: ]/-}-$mapping-${program##*/}
 			mkdir "$folder"
-			timeout 120 "$mpiexec" -np "$np" -wdir "$PWD/$folder" "$program" || fail "${program##*/} on $nodes"
+			timeout 120 "$mpiexec" -np "$np" -wdir "$PWD/$folder" "$program" </dev/null || fail "${program##*/} on $nodes by $mapping"
 		done
-	done
+	done <<-END
+		one:1 two:1|slot
+		one:3 two:1|slot
+		one:2 two:2|slot
+		one:2 two:2|node
+	END
 }
 
 # The ranks see a /dev/shm that is smaller than what they want to share, and say so.
