@@ -2,62 +2,44 @@
 /* usage: mpirun -np N bench_step [BATCH [STEPS]]
  *
  * Time per step of the guide's model B (784 → 512 relu, dropout 0.2 → 10, Adam) on synthetic data in memory, split into data, compute, exchange and
- * optimizer, beside the bare sgemm calls of the same shapes on one core. All of a row is measured in the same run, in ROUNDS alternating rounds; medians
- * over the rounds, with the least and the greatest. */
+ * optimizer, beside the floor of the same shapes (floor.h) and its parts. All of a row is measured in the same run, in ROUNDS alternating rounds;
+ * medians over the rounds, with the least and the greatest. */
+#include "bench/floor.h"
 #include "bench/model_b.h"
 
-#include <cblas.h>
 #include <stdio.h>
 
 enum { ROUNDS = 7 };
 
-enum { DATA, COMPUTE, EXCHANGE, OPTIMIZER, STEP, SGEMM, N_COLUMNS };
-
-/* The six products of one step's rows on this rank, nothing else; seconds a step. */
-static double time_sgemm(int rows, int steps, float *a, float *b, float *c)
-{
-	const double begin_s = now_s();
-
-	for (int s = 0; s < steps; s++) {
-		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, N_HIDDEN, N_INPUTS, 1, a, N_INPUTS, b,
-			    N_HIDDEN, 0, c, N_HIDDEN);
-		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, rows, N_CLASSES, N_HIDDEN, 1, a, N_HIDDEN, b,
-			    N_CLASSES, 0, c, N_CLASSES);
-		cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, N_HIDDEN, N_CLASSES, rows, 1, a, N_HIDDEN, b,
-			    N_CLASSES, 0, c, N_CLASSES);
-		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, N_HIDDEN, N_CLASSES, 1, a, N_CLASSES, b,
-			    N_CLASSES, 0, c, N_HIDDEN);
-		cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, N_INPUTS, N_HIDDEN, rows, 1, a, N_INPUTS, b,
-			    N_HIDDEN, 0, c, N_HIDDEN);
-	}
-	return (now_s() - begin_s) / steps;
-}
+enum { DATA, COMPUTE, EXCHANGE, OPTIMIZER, STEP, SGEMM, PASS, MESSAGES, FLOOR, N_COLUMNS };
 
 static void print_columns(double columns[N_COLUMNS][ROUNDS])
 {
-	static const char *const names[N_COLUMNS] = {"data", "compute", "exchange", "optimizer", "step", "bare sgemm"};
+	static const char *const names[N_COLUMNS] = {"data",       "compute",   "exchange",      "optimizer", "step",
+						     "bare sgemm", "bare pass", "bare messages", "floor"};
 	double step;
 
 	for (int i = 0; i < N_COLUMNS; i++)
 		qsort(columns[i], ROUNDS, sizeof columns[i][0], compare_doubles);
 	step = columns[STEP][ROUNDS / 2];
 	for (int i = 0; i < N_COLUMNS; i++)
-		(void)printf("  %-10s %9.1f us  (%.1f to %.1f)  %5.1f %% of the step\n", names[i],
+		(void)printf("  %-13s %9.1f us  (%.1f to %.1f)  %5.1f %% of the step\n", names[i],
 			     1e6 * columns[i][ROUNDS / 2], 1e6 * columns[i][0], 1e6 * columns[i][ROUNDS - 1],
 			     100 * columns[i][ROUNDS / 2] / step);
-	(void)printf("  step / bare sgemm = %.2f\n", step / columns[SGEMM][ROUNDS / 2]);
+	(void)printf("  step / floor = %.2f\n", step / columns[FLOOR][ROUNDS / 2]);
 }
 
 static ftmpi_status run_rounds(const ftmpi_comm *comm, const ftmpi_model *model, const ftmpi_dataset *data,
 			       int64_t batch, int steps, double columns[N_COLUMNS][ROUNDS])
 {
 	ftmpi_status status = FTMPI_OK;
+	const int widths[] = {N_INPUTS, N_HIDDEN, N_CLASSES};
 	const int size = ftmpi_comm_size(comm), rows = (int)((batch + size - 1) / size);
 	ftmpi_trainer_options options;
 	ftmpi_fit_options how;
 	ftmpi_compile compile;
 	ftmpi_trainer *trainer = NULL;
-	float *scratch = NULL;
+	bench_floor *bare = NULL;
 
 	ftmpi_trainer_options_init(&options);
 	options.n_workers = size;
@@ -67,9 +49,10 @@ static ftmpi_status run_rounds(const ftmpi_comm *comm, const ftmpi_model *model,
 	how.batch_size = batch;
 	how.epochs = 0;
 	how.max_steps = steps;
-	FTMPI_TRY(FTMPI_ALLOC(3 * ((int64_t)rows + N_HIDDEN) * N_INPUTS, &scratch));
+	FTMPI_TRY(bench_floor_create(comm, widths, 2, rows, 1, &bare));
 	for (int round = -1; round < ROUNDS; round++) { /* the first one warms up */
 		ftmpi_step_times t;
+		floor_times least;
 		double begin_s, elapsed_s;
 
 		FTMPI_TRY(ftmpi_trainer_create(comm, model, &compile, &options, &trainer));
@@ -86,13 +69,15 @@ static ftmpi_status run_rounds(const ftmpi_comm *comm, const ftmpi_model *model,
 		columns[EXCHANGE][round] = t.exchange_s / steps;
 		columns[OPTIMIZER][round] = t.optimizer_s / steps;
 		columns[STEP][round] = elapsed_s / steps;
-		columns[SGEMM][round] =
-			time_sgemm(rows, steps, scratch, scratch + ((int64_t)rows + N_HIDDEN) * N_INPUTS,
-				   scratch + 2 * ((int64_t)rows + N_HIDDEN) * N_INPUTS);
+		FTMPI_TRY(bench_floor_measure(bare, steps, &least));
+		columns[SGEMM][round] = least.sgemm_s;
+		columns[PASS][round] = least.optimizer_s;
+		columns[MESSAGES][round] = least.exchange_s;
+		columns[FLOOR][round] = least.sgemm_s + least.optimizer_s + least.exchange_s;
 	}
 done:
 	ftmpi_trainer_destroy(&trainer);
-	ftmpi_free(scratch);
+	bench_floor_destroy(&bare);
 	return status;
 }
 

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* usage: mpirun -np N bench_serve <COMMANDS
+ *
+ * Measures rounds of ftmpi and of its floor when told to: one command a line on rank 0's standard input, one line of JSON as the answer. So that a driver
+ * (peers/driver.py) can let programs take turns, a rank that waits for a command sleeps; it does not spin as MPI would.
+ *
+ *     setup SLOT UNITS BATCH V   slot 0 … 7: a fresh trainer of 784 → UNITS ("512" or "256,128": relu, dropout 0.2 after each) → 10, Adam, on V workers
+ *     step SLOT STEPS            seconds a step of a fit that goes on for STEPS, and its parts on rank 0
+ *     floor SLOT STEPS           seconds a step of the floor's parts for the same shapes
+ *     loss SLOT                  loss on the whole training data, and a digest of the parameters
+ *     memory                     most resident kB so far of rank 0, and of the rank with most beside it
+ *     data FILE                  write the training data there: float32 [20480, 784], then int32 [20480]
+ *     drop SLOT                  free it
+ */
+#include "bench/floor.h"
+#include "bench/model_b.h"
+
+#include <mpi.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { N_SLOTS = 8, LINE = 4096, MAX_HIDDEN = MAX_DENSE - 1 };
+
+struct slot {
+	ftmpi_model *model;
+	ftmpi_trainer *trainer;
+	bench_floor *floor;
+	int64_t batch;
+};
+
+struct serve {
+	ftmpi_comm *comm;
+	ftmpi_dataset *data;
+	float *x;
+	int32_t *y;
+	struct slot slots[N_SLOTS];
+	bool quit;
+};
+
+static void drop(struct slot *s)
+{
+	ftmpi_trainer_destroy(&s->trainer);
+	ftmpi_model_destroy(&s->model);
+	bench_floor_destroy(&s->floor);
+}
+
+/* @param widths [MAX_HIDDEN + 2] inputs, hidden, outputs. @return number of dense layers, 0 for a bad list. */
+static int parse_units(const char *text, int *widths)
+{
+	int n = 1;
+
+	widths[0] = N_INPUTS;
+	while (n <= MAX_HIDDEN) {
+		char *end;
+
+		widths[n] = (int)strtol(text, &end, 10);
+		if (end == text || widths[n] < 1)
+			return 0;
+		n++;
+		if (*end == '\0')
+			break;
+		text = end + 1;
+	}
+	widths[n] = N_CLASSES;
+	return n;
+}
+
+static ftmpi_status setup(const struct serve *serve, struct slot *s, const char *units, int64_t batch, int n_workers)
+{
+	ftmpi_status status = FTMPI_OK;
+	const int size = ftmpi_comm_size(serve->comm);
+	int widths[MAX_DENSE + 1];
+	const int n_dense = parse_units(units, widths);
+	ftmpi_trainer_options options;
+	ftmpi_compile compile;
+
+	drop(s);
+	if (n_dense == 0 || batch < n_workers || n_workers % size != 0)
+		FTMPI_FAIL(FTMPI_ERR_USAGE,
+			   "setup %s: units from 1 on, at least a sample a worker, as many workers on each rank",
+			   units);
+	ftmpi_trainer_options_init(&options);
+	options.n_workers = n_workers;
+	ftmpi_compile_init(&compile);
+	s->batch = batch;
+	FTMPI_TRY(make_layers(widths, n_dense, &s->model));
+	FTMPI_TRY(ftmpi_trainer_create(serve->comm, s->model, &compile, &options, &s->trainer));
+	FTMPI_TRY(bench_floor_create(serve->comm, widths, n_dense, (int)((batch + n_workers - 1) / n_workers),
+				     n_workers / size, &s->floor));
+	if (ftmpi_comm_is_chief(serve->comm))
+		(void)printf("{\"parameters\": %lld}\n", (long long)ftmpi_model_layout(s->model)->n_trainable);
+done:
+	return status;
+}
+
+static ftmpi_status run_steps(const struct serve *serve, const struct slot *s, int steps)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_learner *learner = ftmpi_trainer_learner(s->trainer);
+	const ftmpi_step_times before = ftmpi_learner_times(learner);
+	ftmpi_step_times t;
+	ftmpi_fit_options how;
+	double begin_s, elapsed_s;
+
+	ftmpi_fit_options_init(&how);
+	how.train = serve->data;
+	how.batch_size = s->batch;
+	how.epochs = 0;
+	how.max_steps = ftmpi_learner_step_count(learner) + steps;
+	FTMPI_TRY(ftmpi_comm_barrier(serve->comm));
+	begin_s = now_s();
+	FTMPI_TRY(ftmpi_trainer_fit(s->trainer, &how));
+	elapsed_s = now_s() - begin_s;
+	t = ftmpi_learner_times(learner);
+	if (ftmpi_comm_is_chief(serve->comm))
+		(void)printf("{\"seconds\": %.9g, \"data\": %.9g, \"compute\": %.9g, \"exchange\": %.9g, "
+			     "\"optimizer\": %.9g}\n",
+			     elapsed_s / steps, (t.data_s - before.data_s) / steps,
+			     (t.compute_s - before.compute_s) / steps, (t.exchange_s - before.exchange_s) / steps,
+			     (t.optimizer_s - before.optimizer_s) / steps);
+done:
+	return status;
+}
+
+static ftmpi_status run_floor(const struct serve *serve, const struct slot *s, int steps)
+{
+	ftmpi_status status = FTMPI_OK;
+	floor_times t;
+
+	FTMPI_TRY(bench_floor_measure(s->floor, steps, &t));
+	if (ftmpi_comm_is_chief(serve->comm))
+		(void)printf("{\"seconds\": %.9g, \"sgemm\": %.9g, \"optimizer\": %.9g, \"exchange\": %.9g}\n",
+			     t.sgemm_s + t.optimizer_s + t.exchange_s, t.sgemm_s, t.optimizer_s, t.exchange_s);
+done:
+	return status;
+}
+
+static ftmpi_status print_loss(const struct serve *serve, const struct slot *s)
+{
+	ftmpi_status status = FTMPI_OK;
+	const float *params = ftmpi_learner_params(ftmpi_trainer_learner(s->trainer));
+	char digest[FTMPI_DIGEST_TEXT];
+	ftmpi_metrics metrics;
+
+	FTMPI_TRY(ftmpi_trainer_evaluate(s->trainer, serve->data, &metrics));
+	ftmpi_digest_format(ftmpi_hash(params, (size_t)ftmpi_model_layout(s->model)->n_elements * sizeof *params),
+			    digest);
+	if (ftmpi_comm_is_chief(serve->comm))
+		(void)printf("{\"loss\": %.9g, \"digest\": \"%s\"}\n", metrics.loss, digest);
+done:
+	return status;
+}
+
+/* VmHWM of /proc/self/status, in kB; 0 where there is none. */
+static long most_resident_kb(void)
+{
+	char line[256];
+	long kb = 0;
+	FILE *file = fopen("/proc/self/status", "r");
+
+	while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+		if (strncmp(line, "VmHWM:", 6) == 0)
+			kb = strtol(line + 6, NULL, 10);
+	}
+	if (file != NULL)
+		(void)fclose(file);
+	return kb;
+}
+
+static void print_memory(const struct serve *serve)
+{
+	const bool chief = ftmpi_comm_is_chief(serve->comm);
+	const long mine = most_resident_kb(), other = chief ? 0 : mine;
+	long most = 0;
+
+	(void)MPI_Reduce(&other, &most, 1, MPI_LONG, MPI_MAX, 0, MPI_COMM_WORLD);
+	if (chief)
+		(void)printf("{\"chief_kb\": %ld, \"others_kb\": %ld}\n", mine, most);
+}
+
+static ftmpi_status write_data(const struct serve *serve, const char *path)
+{
+	ftmpi_status status = FTMPI_OK;
+	FILE *file = NULL;
+
+	if (!ftmpi_comm_is_chief(serve->comm))
+		goto done;
+	file = fopen(path, "wb");
+	if (file == NULL || fwrite(serve->x, sizeof *serve->x, (size_t)N_SAMPLES * N_INPUTS, file) == 0 ||
+	    fwrite(serve->y, sizeof *serve->y, N_SAMPLES, file) == 0)
+		FTMPI_FAIL(FTMPI_ERR_IO, "%s cannot be written", path);
+	(void)printf("{\"samples\": %d}\n", N_SAMPLES);
+done:
+	if (file != NULL && fclose(file) != 0)
+		status = FTMPI_ERR_IO;
+	return status;
+}
+
+/* The slot that a command names; an empty one is an error for all commands but setup. */
+static ftmpi_status find_slot(struct serve *serve, const char *command, int number, struct slot **out)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	if (number < 0 || number >= N_SLOTS)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "%s: there are slots 0 to %d", command, N_SLOTS - 1);
+	if (serve->slots[number].trainer == NULL && strcmp(command, "setup") != 0)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "%s: nothing was set up in slot %d", command, number);
+	*out = &serve->slots[number];
+done:
+	return status;
+}
+
+static ftmpi_status serve_slot(struct serve *serve, const char *command, int number, const char *second, int64_t batch,
+			       int n_workers)
+{
+	ftmpi_status status = FTMPI_OK;
+	const int steps = (int)strtol(second, NULL, 10);
+	struct slot *s = NULL;
+
+	FTMPI_TRY(find_slot(serve, command, number, &s));
+	if (strcmp(command, "setup") == 0)
+		FTMPI_TRY(setup(serve, s, second, batch, n_workers));
+	else if (strcmp(command, "step") == 0 && steps > 0)
+		FTMPI_TRY(run_steps(serve, s, steps));
+	else if (strcmp(command, "floor") == 0 && steps > 0)
+		FTMPI_TRY(run_floor(serve, s, steps));
+	else if (strcmp(command, "loss") == 0)
+		FTMPI_TRY(print_loss(serve, s));
+	else if (strcmp(command, "drop") == 0)
+		drop(s);
+	else
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "unknown command: %s %s", command, second);
+	if (strcmp(command, "drop") == 0 && ftmpi_comm_is_chief(serve->comm))
+		(void)printf("{}\n");
+done:
+	return status;
+}
+
+static ftmpi_status serve_line(struct serve *serve, const char *line)
+{
+	ftmpi_status status = FTMPI_OK;
+	char command[16] = "", second[LINE] = "";
+	int number = -1, n_workers = 0;
+	long long batch = 0;
+
+	if (sscanf(line, "%15s", command) != 1)
+		serve->quit = true;
+	else if (strcmp(command, "memory") == 0)
+		print_memory(serve);
+	else if (strcmp(command, "data") == 0 && sscanf(line, "%*s %4000s", second) == 1)
+		FTMPI_TRY(write_data(serve, second));
+	else if (sscanf(line, "%*s %d %4000s %lld %d", &number, second, &batch, &n_workers) >= 1)
+		FTMPI_TRY(serve_slot(serve, command, number, second, batch, n_workers));
+	else
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "unknown command: %s", command);
+done:
+	return status;
+}
+
+/* The next line from rank 0 to all ranks, empty at the end of the input. */
+static void next_line(const struct serve *serve, char line[LINE])
+{
+	const struct timespec pause = {.tv_nsec = 500000};
+	MPI_Request request;
+	int arrived = 0;
+
+	memset(line, 0, LINE);
+	if (ftmpi_comm_is_chief(serve->comm) && fgets(line, LINE, stdin) == NULL)
+		memset(line, 0, LINE);
+	(void)MPI_Ibcast(line, LINE, MPI_CHAR, 0, MPI_COMM_WORLD, &request);
+	while (MPI_Test(&request, &arrived, MPI_STATUS_IGNORE) == MPI_SUCCESS && !arrived)
+		(void)nanosleep(&pause, NULL);
+}
+
+int main(int argc, char **argv)
+{
+	ftmpi_status status = FTMPI_OK;
+	struct serve serve = {0};
+	char line[LINE];
+
+	FTMPI_TRY(ftmpi_init(&argc, &argv));
+	FTMPI_TRY(ftmpi_comm_create(&serve.comm));
+	FTMPI_TRY(make_data(&serve.x, &serve.y, &serve.data));
+	while (!serve.quit) {
+		next_line(&serve, line);
+		FTMPI_TRY(serve_line(&serve, line));
+		(void)fflush(stdout);
+	}
+done:
+	if (status != FTMPI_OK)
+		(void)fprintf(stderr, "bench_serve: %s\n", ftmpi_error_message());
+	for (int i = 0; i < N_SLOTS; i++)
+		drop(&serve.slots[i]);
+	ftmpi_dataset_destroy(&serve.data);
+	ftmpi_comm_destroy(&serve.comm);
+	ftmpi_free(serve.x);
+	ftmpi_free(serve.y);
+	ftmpi_finalize();
+	return ftmpi_status_exit_code(status);
+}
