@@ -8,6 +8,7 @@
  *     step SLOT STEPS            seconds a step of a fit that goes on for STEPS, and its parts on rank 0
  *     floor SLOT STEPS           seconds a step of the floor's parts for the same shapes
  *     loss SLOT                  loss on the whole training data, and a digest of the parameters
+ *     describe                   the BLAS in use
  *     memory                     most resident kB so far of rank 0, and of the rank with most beside it
  *     data FILE                  write the training data there: float32 [20480, 784], then int32 [20480]
  *     drop SLOT                  free it
@@ -178,6 +179,20 @@ static void print_memory(const struct serve *serve)
 		(void)printf("{\"chief_kb\": %ld, \"others_kb\": %ld}\n", mine, most);
 }
 
+/* Of a model, which sets the number of threads. */
+static ftmpi_status describe(const struct serve *serve)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_model *model = NULL;
+
+	FTMPI_TRY(make_model(&model));
+	if (ftmpi_comm_is_chief(serve->comm))
+		(void)printf("{\"blas\": \"%s\"}\n", ftmpi_blas_description());
+done:
+	ftmpi_model_destroy(&model);
+	return status;
+}
+
 static ftmpi_status write_data(const struct serve *serve, const char *path)
 {
 	ftmpi_status status = FTMPI_OK;
@@ -247,6 +262,8 @@ static ftmpi_status serve_line(struct serve *serve, const char *line)
 		serve->quit = true;
 	else if (strcmp(command, "memory") == 0)
 		print_memory(serve);
+	else if (strcmp(command, "describe") == 0)
+		FTMPI_TRY(describe(serve));
 	else if (strcmp(command, "data") == 0 && sscanf(line, "%*s %4000s", second) == 1)
 		FTMPI_TRY(write_data(serve, second));
 	else if (sscanf(line, "%*s %d %4000s %lld %d", &number, second, &batch, &n_workers) >= 1)

@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is measured on one machine: the step, the exchange, elasticity, memory and a run that saves. Each section is a function of (bench, report)."""
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from measure import Failed, Turns, ratios, run, seconds_of
+
+PEERS = Path(__file__).resolve().parents[1] / "peers"
+# name: units, global batch
+WORKLOADS = {
+    "B32": ("512", 32),
+    "B256": ("512", 256),
+    "B2048": ("512", 2048),
+    "MLP": ("4096,4096,4096,4096", 256),
+}
+LOSS_STEPS = 200
+ROOM_OF_MLP = 17 << 30  # nine processes with 54 million parameters each
+
+
+def workload_text(name):
+    units, batch = WORKLOADS[name]
+    return f"model B, batch {batch}" if units == "512" else f"MLP 4 x 4096, batch {batch}"
+
+
+def step_targets(name, np):
+    """(over the floor, against PyTorch, against MultiWorkerMirroredStrategy, against Keras's fit)"""
+    large = np == 2 and name != "B32"
+    small = np == 1 and name == "B32"
+    return "<= 1.25" if large else "<= 1.2" if small else None, ">= 2" if large else None, ">= 4" if large else None, "> 1" if small else None
+
+
+def available_bytes():
+    with open("/proc/meminfo", encoding="ascii") as file:
+        return int(re.search(r"MemAvailable: +(\d+)", file.read()).group(1)) << 10
+
+
+def steps(bench, report, name):
+    """ftmpi, its floor and the peers, alternately."""
+    units, batch = WORKLOADS[name]
+    setup = f"{units} {batch}"
+    peers = dict(bench.peers)
+    if name == "MLP" and available_bytes() < ROOM_OF_MLP:
+        peers = {key: f"left out: it needs {ROOM_OF_MLP >> 30} GiB of free memory together with the others" for key in peers}
+    turns = Turns(bench.round_s, bench.n_rounds)
+    for np in (1, 2):
+        turns.add(("ftmpi", np), bench.serve(np), 0, f"{setup} {np}")
+        turns.add(("floor", np), bench.serve(np), 0, command="floor")
+    for key, worker in peers.items():
+        if isinstance(worker, str):
+            turns.why[key] = worker
+        else:
+            turns.add(key, worker, 0, f"{setup} 1")
+    turns.go()
+    step_rows(bench, report, name, turns)
+    if name == "B256":
+        losses(bench, report, setup)
+    for worker in [bench.serve(1), bench.serve(2), *bench.peers.values()]:
+        try:
+            if not isinstance(worker, str):
+                worker.ask("drop 0")
+        except Failed:
+            pass
+
+
+def step_rows(bench, report, name, turns):
+    for np in (1, 2):
+        text = f"{workload_text(name)}, np {np}"
+        floor, torch, mirrored, keras = step_targets(name, np)
+        rows = [
+            ("step / floor", ("floor", np), floor, False),
+            ("PyTorch DDP / ftmpi" if np == 2 else "PyTorch, one process / ftmpi", ("torch", np), torch, True),
+            ("Keras fit with all cores / ftmpi", ("keras", 1), keras, True),
+        ]
+        if np == 2:
+            rows.append(("MultiWorkerMirroredStrategy / ftmpi", ("mirrored", 2), mirrored, True))
+        for what, key, target, theirs_over in rows:
+            what = f"{what}: {text}"
+            try:
+                ours, theirs = turns.of(("ftmpi", np)), turns.of(key)
+                ratio = ratios(theirs, ours) if theirs_over else ratios(ours, theirs)
+                parts = {part: turns.of(key, part) for part in ("sgemm", "optimizer", "exchange")} if key[0] == "floor" else {}
+                note = ", ".join(f"{part} {1e6 * sorted(v)[len(v) // 2]:.0f} us" for part, v in parts.items())
+                report.add("step", what, ratio, target, ours=ours, theirs=theirs, unit="s a step", theirs_name=key[0],
+                           command=bench.serve(np).command, note=f"floor: {note}" if note else "")
+            except Failed as error:
+                report.missing("step", what, error, target)
+        data_row(bench, report, name, np, turns)
+
+
+def data_row(bench, report, name, np, turns):
+    what = f"data / step: {workload_text(name)}, np {np}"
+    try:
+        share = ratios(turns.of(("ftmpi", np), "data"), turns.of(("ftmpi", np)))
+        report.add("data", what, share, "<= 0.03", ours=turns.of(("ftmpi", np), "data"), unit="s a step", command=bench.serve(np).command)
+    except Failed as error:
+        report.missing("data", what, error, "<= 0.03")
+
+
+def losses(bench, report, setup):
+    """The peers train the same: loss on the training data after as many steps, each with its own random numbers."""
+    found = {}
+    for key, worker in {("ftmpi", 2): bench.serve(2), **bench.peers}.items():
+        try:
+            if isinstance(worker, str):
+                raise Failed(worker)
+            worker.ask(f"setup 1 {setup} 2")
+            worker.ask(f"step 1 {LOSS_STEPS}")
+            found[key] = worker.ask("loss 1")["loss"]
+            worker.ask("drop 1")
+        except Failed as error:
+            report.missing("loss", f"loss after {LOSS_STEPS} steps: {key[0]}", error)
+    for key, loss in found.items():
+        if key != ("ftmpi", 2) and ("ftmpi", 2) in found:
+            report.add("loss", f"loss after {LOSS_STEPS} steps, {key[0]} np {key[1]} / ftmpi: model B, batch 256", [loss / found[("ftmpi", 2)]], None,
+                       ours=[found[("ftmpi", 2)]], theirs=[loss], unit="loss", note="Keras runs whole executions: some steps more" if key[0] in ("keras", "mirrored") else "")
+
+
+def bits(bench, report):
+    """The same bits on 1, 2 and 4 ranks."""
+    digests = {}
+    what = "same bits at np 1, 2 and 4: model B, batch 256, V 4, 50 steps"
+    try:
+        for np in (1, 2, 4):
+            bench.serve(np).ask("setup 2 512 256 4")
+            bench.serve(np).ask("step 2 50")
+            digests[np] = bench.serve(np).ask("loss 2")["digest"]
+            bench.serve(np).ask("drop 2")
+        report.add("bits", what, [len(set(digests.values()))], "<= 1", unit="different digests", note=digests[1], command=bench.serve(4).command)
+        bench.serve(4).stop()
+    except Failed as error:
+        report.missing("bits", what, error, "<= 1")
+
+
+def elasticity(bench, report):
+    """Several logical workers on one rank."""
+    turns = Turns(bench.round_s, bench.n_rounds)
+    for slot, v in enumerate((1, 2, 4, 8)):
+        turns.add(v, bench.serve(1), slot, f"512 256 {v}")
+    turns.go()
+    for v in (2, 4, 8):
+        what, target = f"V = {v} / V = 1: model B, batch 256, np 1", "<= 1.3" if v == 4 else None
+        try:
+            report.add("elasticity", what, ratios(turns.of(v), turns.of(1)), target, ours=turns.of(v), theirs=turns.of(1), unit="s a step",
+                       theirs_name="V = 1", command=bench.serve(1).command)
+        except Failed as error:
+            report.missing("elasticity", what, error, target)
+    for slot in range(4):
+        bench.serve(1).ask(f"drop {slot}")
+
+
+def exchange(bench, report):
+    """bench_exchange alternates by itself."""
+    path = bench.scratch / "exchange.jsonl"
+    command = [*bench.mpirun(2), bench.programs / "bench_exchange", "--json", path, *(["--rounds", "5"] if bench.quick else [])]
+    try:
+        run(command, bench.env)
+        for line in path.read_text().splitlines():
+            sample = json.loads(line)
+            target = "<= 0.5" if sample["optimizer"] and sample["bytes"] >= 2e6 else None
+            parts = ("exchange + Adam / (MPI_Allreduce + Adam everywhere)" if sample["optimizer"] else "exchange / MPI_Allreduce")
+            size = f"{sample['bytes'] / 1e6:.3g} MB, np 2"
+            report.add("exchange", f"{parts}: {size}", ratios(sample["ours"], sample["theirs"]), target, ours=sample["ours"], theirs=sample["theirs"],
+                       unit="s", theirs_name="MPI_Allreduce", command=" ".join(map(str, command)))
+    except (Failed, OSError, ValueError, KeyError) as error:
+        report.missing("exchange", "exchange + Adam / (MPI_Allreduce + Adam everywhere)", error, "<= 0.5")
+
+
+def train_command(bench, np, folder, *options):
+    shutil.rmtree(folder, ignore_errors=True)
+    return [*bench.mpirun(np), bench.program, "--model-dir", folder, "--epochs", "1000", *options]
+
+
+def saving(bench, report):
+    """Whole runs of the program. What both need to start and to end is measured by a run of one step, and taken off."""
+    modes = [[]]
+    if "async-checkpoint" in run([bench.program, "--help"]):
+        modes = [["--no-async-checkpoint"], ["--async-checkpoint"]]
+    n = 1000 if bench.quick else 3000
+    for every, n_steps, target in ((100, n, "<= 1.01"), (1, n // 10, None)):
+        for mode in modes:
+            what = f"run saving every {every} steps / not saving{' ' + mode[0] if mode else ''}: model B, batch 32, np 2, {n_steps} steps"
+            saving_row(bench, report, what, target, mode, every, n_steps)
+
+
+def saving_row(bench, report, what, target, mode, every, n_steps):
+    options = {"saving": ("--save-checkpoints-steps", str(every)), "bare": ("--save-checkpoints-steps", "1000000"), "start": ()}
+    times = {key: [] for key in options}
+    command = []
+    try:
+        for round_ in range(-1, 3 if bench.quick else 5):
+            for key, more in options.items():
+                command = train_command(bench, 2, bench.scratch / "run", "--max-steps", str(1 if key == "start" else n_steps), *more, *mode)
+                elapsed = seconds_of(command, bench.env)
+                if round_ >= 0:
+                    times[key].append(elapsed)
+        net = {key: [t - s for t, s in zip(times[key], times["start"])] for key in ("saving", "bare")}
+        report.add("saving", what, ratios(net["saving"], net["bare"]), target, ours=net["saving"], theirs=net["bare"], unit="s a run",
+                   theirs_name="not saving", command=" ".join(map(str, train_command(bench, 2, "DIR", "--max-steps", str(n_steps), *options["saving"], *mode))))
+    except Failed as error:
+        report.missing("saving", what, error, target)
+
+
+def most_resident(command, env):
+    """VmHWM in bytes of each rank of a program under mpirun, read until it ends."""
+    most = {}
+    with subprocess.Popen([str(w) for w in command], env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            for pid in children_of(process.pid):
+                rank, size = rank_and_size(pid)
+                if rank is not None:
+                    most[rank] = max(size, most.get(rank, 0))
+            time.sleep(0.01)
+    if process.returncode != 0 or not most:
+        raise Failed(f"{command[-1]}: it ended with {process.returncode}")
+    return most
+
+
+def children_of(pid):
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return [int(word) for word in file.read().split()]
+    except OSError:
+        return []
+
+
+def rank_and_size(pid):
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            rank = re.search(rb"OMPI_COMM_WORLD_RANK=(\d+)", file.read())
+        with open(f"/proc/{pid}/status", encoding="ascii") as file:
+            size = re.search(r"VmHWM:\s+(\d+)", file.read())
+        return (int(rank.group(1)), int(size.group(1)) << 10) if rank and size else (None, 0)
+    except OSError:
+        return None, 0
+
+
+def memory(bench, report):
+    """The program with a model of one unit has all that does not grow with the model (libraries, the data's copy of the node): taken off."""
+    units = ["4096"] * 2 if bench.quick else ["4096"] * 4
+    widths = [784, *map(int, units), 10]
+    n_params = sum(k * n + n for k, n in zip(widths, widths[1:]))
+    rows, np = 128, 2
+    budget = 4 * n_params * (3 + 1) + 4 * rows * sum(widths)
+    what = f"most memory / (state + gradients + activations): MLP {len(units)} x 4096, batch {rows * np}, np {np}"
+    try:
+        most = {}
+        for name, hidden in (("model", ",".join(units)), ("base", "1")):
+            command = train_command(bench, np, bench.scratch / "run", "--hidden-units", hidden, "--batch-size", str(rows * np), "--max-steps", "3",
+                                    "--save-checkpoints-steps", "2")
+            most[name] = most_resident(command, bench.env)
+        shutil.rmtree(bench.scratch / "run", ignore_errors=True)
+        for rank, who, target in ((0, "chief", "<= 2"), (1, "other rank", "<= 1")):
+            grown = most["model"][rank] - most["base"][rank]
+            report.add("memory", f"{who}, {what}", [grown / budget], target, ours=[grown], theirs=[budget], unit="bytes", theirs_name="budget",
+                       command=f"… --hidden-units {','.join(units)} --save-checkpoints-steps 2",
+                       note=f"VmHWM less {most['base'][rank] >> 20} MiB of a model of one unit")
+    except (Failed, KeyError) as error:
+        report.missing("memory", what, error, "<= 2")
