@@ -20,7 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { N_SLOTS = 8, LINE = 4096, MAX_HIDDEN = MAX_DENSE - 1 };
+enum { N_SLOTS = 8, LINE = 4096, MAX_WORDS = 5, MAX_HIDDEN = MAX_DENSE - 1 };
 
 struct slot {
 	ftmpi_model *model;
@@ -152,6 +152,13 @@ done:
 	return status;
 }
 
+static void drop_and_tell(const struct serve *serve, struct slot *s)
+{
+	drop(s);
+	if (ftmpi_comm_is_chief(serve->comm))
+		(void)printf("{}\n");
+}
+
 /* VmHWM of /proc/self/status, in kB; 0 where there is none. */
 static long most_resident_kb(void)
 {
@@ -211,28 +218,18 @@ done:
 	return status;
 }
 
-/* The slot that a command names; an empty one is an error for all commands but setup. */
-static ftmpi_status find_slot(struct serve *serve, const char *command, int number, struct slot **out)
-{
-	ftmpi_status status = FTMPI_OK;
-
-	if (number < 0 || number >= N_SLOTS)
-		FTMPI_FAIL(FTMPI_ERR_USAGE, "%s: there are slots 0 to %d", command, N_SLOTS - 1);
-	if (serve->slots[number].trainer == NULL && strcmp(command, "setup") != 0)
-		FTMPI_FAIL(FTMPI_ERR_USAGE, "%s: nothing was set up in slot %d", command, number);
-	*out = &serve->slots[number];
-done:
-	return status;
-}
-
+/* An empty slot is an error for all commands but setup. */
 static ftmpi_status serve_slot(struct serve *serve, const char *command, int number, const char *second, int64_t batch,
 			       int n_workers)
 {
 	ftmpi_status status = FTMPI_OK;
 	const int steps = (int)strtol(second, NULL, 10);
-	struct slot *s = NULL;
+	struct slot *s = number >= 0 && number < N_SLOTS ? &serve->slots[number] : NULL;
 
-	FTMPI_TRY(find_slot(serve, command, number, &s));
+	if (s == NULL)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "%s: there are slots 0 to %d", command, N_SLOTS - 1);
+	if (s->trainer == NULL && strcmp(command, "setup") != 0)
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "%s: nothing was set up in slot %d", command, number);
 	if (strcmp(command, "setup") == 0)
 		FTMPI_TRY(setup(serve, s, second, batch, n_workers));
 	else if (strcmp(command, "step") == 0 && steps > 0)
@@ -242,51 +239,62 @@ static ftmpi_status serve_slot(struct serve *serve, const char *command, int num
 	else if (strcmp(command, "loss") == 0)
 		FTMPI_TRY(print_loss(serve, s));
 	else if (strcmp(command, "drop") == 0)
-		drop(s);
+		drop_and_tell(serve, s);
 	else
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "unknown command: %s %s", command, second);
-	if (strcmp(command, "drop") == 0 && ftmpi_comm_is_chief(serve->comm))
-		(void)printf("{}\n");
 done:
 	return status;
 }
 
-static ftmpi_status serve_line(struct serve *serve, const char *line)
+/* Words of a line, which is cut up; missing ones are empty. */
+static void split(char *line, const char *words[MAX_WORDS])
+{
+	char *rest = NULL;
+
+	for (int i = 0; i < MAX_WORDS; i++) {
+		const char *word = strtok_r(i == 0 ? line : NULL, " \n", &rest);
+
+		words[i] = word != NULL ? word : "";
+	}
+}
+
+static ftmpi_status serve_line(struct serve *serve, char *line)
 {
 	ftmpi_status status = FTMPI_OK;
-	char command[16] = "", second[LINE] = "";
-	int number = -1, n_workers = 0;
-	long long batch = 0;
+	const char *words[MAX_WORDS];
 
-	if (sscanf(line, "%15s", command) != 1)
+	split(line, words);
+	if (words[0][0] == '\0')
 		serve->quit = true;
-	else if (strcmp(command, "memory") == 0)
+	else if (strcmp(words[0], "memory") == 0)
 		print_memory(serve);
-	else if (strcmp(command, "describe") == 0)
+	else if (strcmp(words[0], "describe") == 0)
 		FTMPI_TRY(describe(serve));
-	else if (strcmp(command, "data") == 0 && sscanf(line, "%*s %4000s", second) == 1)
-		FTMPI_TRY(write_data(serve, second));
-	else if (sscanf(line, "%*s %d %4000s %lld %d", &number, second, &batch, &n_workers) >= 1)
-		FTMPI_TRY(serve_slot(serve, command, number, second, batch, n_workers));
+	else if (strcmp(words[0], "data") == 0)
+		FTMPI_TRY(write_data(serve, words[1]));
 	else
-		FTMPI_FAIL(FTMPI_ERR_USAGE, "unknown command: %s", command);
+		FTMPI_TRY(serve_slot(serve, words[0], (int)strtol(words[1], NULL, 10), words[2],
+				     strtoll(words[3], NULL, 10), (int)strtol(words[4], NULL, 10)));
 done:
 	return status;
 }
 
 /* The next line from rank 0 to all ranks, empty at the end of the input. */
-static void next_line(const struct serve *serve, char line[LINE])
+static ftmpi_status next_line(const struct serve *serve, char line[LINE])
 {
-	const struct timespec pause = {.tv_nsec = 500000};
-	MPI_Request request;
-	int arrived = 0;
+	ftmpi_status status = FTMPI_OK;
 
 	memset(line, 0, LINE);
-	if (ftmpi_comm_is_chief(serve->comm) && fgets(line, LINE, stdin) == NULL)
-		memset(line, 0, LINE);
-	(void)MPI_Ibcast(line, LINE, MPI_CHAR, 0, MPI_COMM_WORLD, &request);
-	while (MPI_Test(&request, &arrived, MPI_STATUS_IGNORE) == MPI_SUCCESS && !arrived)
-		(void)nanosleep(&pause, NULL);
+	if (!ftmpi_comm_is_chief(serve->comm)) {
+		FTMPI_TRY(ftmpi_comm_sleep(serve->comm));
+	} else {
+		if (fgets(line, LINE, stdin) == NULL)
+			line[0] = '\0';
+		FTMPI_TRY(ftmpi_comm_wake(serve->comm, 1, FTMPI_OK));
+	}
+	FTMPI_TRY(ftmpi_broadcast(serve->comm, line, LINE, 0));
+done:
+	return status;
 }
 
 int main(int argc, char **argv)
@@ -299,7 +307,7 @@ int main(int argc, char **argv)
 	FTMPI_TRY(ftmpi_comm_create(&serve.comm));
 	FTMPI_TRY(make_data(&serve.x, &serve.y, &serve.data));
 	while (!serve.quit) {
-		next_line(&serve, line);
+		FTMPI_TRY(next_line(&serve, line));
 		FTMPI_TRY(serve_line(&serve, line));
 		(void)fflush(stdout);
 	}

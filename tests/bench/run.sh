@@ -23,4 +23,4 @@ if [[ " $* " != *" --help "* ]]; then
 	"$top/tests/bench/peers/venv.sh" "$venv"
 	heading "Benchmark"
 fi
-exec python3 "$top/tests/bench/driver/bench.py" --build "$top/build" --venv "$venv" "$@"
+exec python3 -B "$top/tests/bench/driver/bench.py" --build "$top/build" --venv "$venv" "$@"

@@ -81,7 +81,8 @@ class Worker:
         self.log.seek(0, os.SEEK_END)
         self.log.seek(max(0, self.log.tell() - 2000))
         lines = [l.strip() for l in self.log.read().decode(errors="replace").splitlines() if re.search(r"\w", l)]
-        return lines[-1][:200] if lines else "it said nothing"
+        telling = [l for l in lines if re.match(r"[\w.]+: \S", l)]  # "program: why", "SomeError: why"; not mpirun's box below it
+        return ([*lines[-1:], *telling] or ["it said nothing"])[-1][:200]
 
     def fail(self, why):
         self.error = why
