@@ -10,6 +10,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -146,6 +147,7 @@ def measure(bench, report, options):
 
 def main():
     options = parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through every `finally`
     options.build.mkdir(exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="bench.", dir=options.build))
     bench = Bench(options, scratch)

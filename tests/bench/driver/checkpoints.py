@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Saves and restores: ftmpi's by bench_checkpoint, which alternates with memcpy, raw writes and reads by itself, and the peers', which take turns."""
 import json
+import shutil
 
 import sections
 from measure import Failed, Worker, ratios, run
@@ -8,49 +9,63 @@ from measure import Failed, Worker, ratios, run
 PEERS = {"manager": ("tensorflow", "tf.train.CheckpointManager"), "backup": ("tensorflow", "Keras BackupAndRestore"),
          "torch_save": ("torch", "torch.save"), "torch_async": ("torch", "torch async_save")}
 STATES = {"5 MB": "512", "600 MB": "4096,4096,4096,4096", "2 GB": "9216,9216,9216"}  # parameters and two slots
-# what bench_checkpoint measures: row, sample over floor or floor over sample, target
-OURS = (("stall of an asynchronous save / memcpy of the state", "stall", "memcpy", False, "<= 1.5"),
-        ("raw write + fsync / durable save", "durable", "raw_write", True, ">= 0.8"),
+MEGABYTES = {"5 MB": "5", "600 MB": "600", "2 GB": "2000"}
+# what bench_checkpoint measures: row, time, floor, whether the floor is above the line, target
+OURS = (("stall of an asynchronous save / memcpy of the state", "stall_async", "memcpy", False, "<= 1.5"),
+        ("stall of a synchronous save / memcpy of the state", "stall_sync", "memcpy", False, None),
+        ("raw write + fsync / asynchronous save until durable", "durable_async", "raw_write", True, ">= 0.8"),
+        ("raw write + fsync / synchronous save", "durable_sync", "raw_write", True, ">= 0.8"),
         ("raw read + broadcast / restore", "restore", "raw_read", True, ">= 0.7"))
+# of the peers: what they say, what of ftmpi it is compared with
+COMPARED = {"stall": "stall_async", "durable": "durable_async", "restore": "restore"}
 
 
 def checkpoints(bench, report):
     states = {"5 MB": STATES["5 MB"]} if bench.quick else {k: v for k, v in STATES.items() if k != "2 GB" or bench.large}
     found = ours(bench, report, states)
-    for name, units in states.items():
-        need = 20 * {"5 MB": 5, "600 MB": 650, "2 GB": 2150}[name] << 20
-        if sections.available_bytes() < need:
-            report.missing("checkpoints", f"peers, state of {name}", f"left out: four of them need {need >> 30} GiB of free memory")
-            continue
-        peers(bench, report, name, units, found.get(name, {}))
+    for name in states:
+        together = [[kind] for kind in PEERS] if name == "2 GB" else [list(PEERS)]  # as many as fit
+        for kinds in together:
+            need = 6 * len(kinds) * int(MEGABYTES[name]) << 20
+            if sections.available_bytes() < need:
+                report.missing("checkpoints", f"peers, state of {name}", f"left out: {need / 2**30:.1f} GiB of free memory are needed")
+            else:
+                peers(bench, report, name, kinds, found.get(name, {}))
 
 
 def ours(bench, report, states):
-    """A line a state: {"state": "5 MB", "stall": [seconds], "memcpy": […], "durable", "raw_write", "restore", "raw_read"}."""
-    program, path, found = bench.programs / "bench_checkpoint", bench.scratch / "checkpoint.jsonl", {}
-    command = [*bench.mpirun(2), program, "--json", path, "--dir", bench.scratch / "checkpoints", "--states", ",".join(s.replace(" ", "") for s in states)]
+    """bench_checkpoint's lines: {"bench": "checkpoint", "state_bytes", "stall_async_s": [median, least, greatest], …}, one a state, in order."""
+    program, path = bench.programs / "bench_checkpoint", bench.scratch / "checkpoint.jsonl"
+    folder = bench.scratch / "checkpoints"
+    command = [*bench.mpirun(2), program, "--json", path, "--dir", folder, *(MEGABYTES[name] for name in states)]
     try:
         if not program.exists():
             raise Failed("bench_checkpoint is not built here")
+        folder.mkdir()
         run(command, bench.env, 1200)
-        found = {line["state"]: line for line in map(json.loads, path.read_text().splitlines())}
+        lines = [line for line in map(json.loads, path.read_text().splitlines()) if line["bench"] == "checkpoint"]
     except (Failed, OSError, ValueError, KeyError) as error:
-        report.missing("checkpoints", OURS[0][0], error, OURS[0][4])
+        for what, _, _, _, target in OURS:
+            report.missing("checkpoints", what, error, target)
         return {}
-    for name in states:
-        for what, sample, floor, inverse, target in OURS:
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    found = dict(zip(states, lines))
+    for name, line in found.items():
+        for what, sample, floor, floor_above, target in OURS:
             try:
-                a, b = found[name][sample], found[name][floor]
-                report.add("checkpoints", f"{what}: {name}, np 2", ratios(b, a) if inverse else ratios(a, b), target, ours=a, theirs=b, unit="s",
-                           theirs_name=floor, command=" ".join(map(str, command)))
+                a, b = line[f"{sample}_s"], line[f"{floor}_s"]
+                report.add("checkpoints", f"{what}: {name}, np 2", [b[0] / a[0] if floor_above else a[0] / b[0]], target, ours=a, theirs=b, unit="s",
+                           theirs_name=floor, command=" ".join(map(str, command)), note="medians, least and greatest of alternating rounds")
             except KeyError as error:
                 report.missing("checkpoints", f"{what}: {name}", f"bench_checkpoint does not say {error}", target)
     return found
 
 
-def peers(bench, report, name, units, mine):
+def peers(bench, report, name, kinds, mine):
     workers, samples = {}, {}
-    for kind, (part, label) in PEERS.items():
+    for kind in kinds:
+        part, label = PEERS[kind]
         if not bench.has(part):
             report.missing("checkpoints", f"{label}, {name}", f"{part} is not installed")
             continue
@@ -59,7 +74,7 @@ def peers(bench, report, name, units, mine):
     for round_ in range(-1, 3 if bench.quick or name != "5 MB" else 7):
         for kind in list(workers):
             try:
-                one_round(workers[kind], samples[kind], units, round_)
+                one_round(workers[kind], samples[kind], STATES[name], round_)
             except Failed as error:
                 report.missing("checkpoints", f"{PEERS[kind][1]}, {name}", error)
                 workers.pop(kind).stop()
@@ -84,11 +99,10 @@ def one_round(worker, samples, units, round_):
 def peer_rows(report, name, label, found, mine, command):
     report.add("checkpoints", f"{label}: stall / memcpy of the state: {name}", ratios(found["stall"], found["memcpy"]), None, theirs=found["stall"], unit="s",
                command=command)
-    for what in ("stall", "durable", "restore"):
-        ours_s = mine.get(what)
+    for what, of_ours in COMPARED.items():
+        ours_s = mine.get(f"{of_ours}_s")
         if ours_s:
-            middle = sorted(ours_s)[len(ours_s) // 2]
-            report.add("checkpoints", f"{label} / ftmpi, {what}: {name}", [t / middle for t in found[what]], None, ours=ours_s, theirs=found[what], unit="s",
-                       theirs_name=label, command=command)
+            report.add("checkpoints", f"{label} / ftmpi, {what}: {name}", [t / ours_s[0] for t in found[what]], None, ours=ours_s, theirs=found[what],
+                       unit="s", theirs_name=label, command=command)
         elif what != "stall":
             report.add("checkpoints", f"{label}: {what} / stall: {name}", ratios(found[what], found["stall"]), None, theirs=found[what], unit="s", command=command)

@@ -96,32 +96,38 @@ class Worker:
             except OSError:
                 pass
         for process in self.processes:
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGTERM)
-                try:
-                    process.wait(5)
-                except subprocess.TimeoutExpired:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    process.wait()
+            end(process, 10)
         self.processes = []
 
 
 def run(command, env=None, timeout=600):
-    """Standard output of a command. Raises Failed with its last words."""
+    """Standard output of a command, of which nothing is left running. Raises Failed with its last words."""
+    words = [str(word) for word in command]
     try:
-        done = subprocess.run(
-            [str(word) for word in command], env={**os.environ, **(env or {})}, timeout=timeout, text=True, check=False,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        with subprocess.Popen(words, env={**os.environ, **(env or {})}, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, start_new_session=True) as process:
+            try:
+                out, err = process.communicate(timeout=timeout)
+            finally:
+                end(process, 0)
     except subprocess.TimeoutExpired as error:
-        raise Failed(f"{shlex.join(map(str, command))}: not done within {timeout} s") from error
+        raise Failed(f"{shlex.join(words)}: not done within {timeout} s") from error
     except OSError as error:
         raise Failed(str(error)) from error
-    if done.returncode != 0:
-        words = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-1]
-        raise Failed(f"{os.path.basename(str(command[0]))} ended with {done.returncode}: {words[:300]}")
-    return done.stdout
+    if process.returncode != 0:
+        last = (err.strip() or out.strip() or "it said nothing").splitlines()[-1]
+        raise Failed(f"{os.path.basename(words[0])} ended with {process.returncode}: {last[:300]}")
+    return out
+
+
+def end(process, patience_s):
+    """Wait; then ask the process's own group to end; then make it."""
+    for wait_s, kind in ((patience_s, signal.SIGTERM), (5, signal.SIGKILL), (None, None)):
+        try:
+            process.wait(wait_s)
+            return
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, kind)
 
 
 def seconds_of(command, env=None, timeout=600):

@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from measure import Failed, Turns, ratios, run, seconds_of
+from measure import Failed, Turns, end, ratios, run, seconds_of
 
 PEERS = Path(__file__).resolve().parents[1] / "peers"
 # name: units, global batch
@@ -180,7 +180,9 @@ def saving(bench, report):
     modes = [[]]
     if "async-checkpoint" in run([bench.program, "--help"]):
         modes = [["--no-async-checkpoint"], ["--async-checkpoint"]]
-    n = 1000 if bench.quick else 3000
+    one, some = (seconds_of(train_command(bench, 2, bench.scratch / "run", "--max-steps", str(n)), bench.env) for n in (1, 301))
+    n = int((1.5 if bench.quick else 4) * 300 / max(some - one, 1e-3))
+    n = min(max(n // 100 * 100, 300), 20000)
     for every, n_steps, target in ((100, n, "<= 1.01"), (1, n // 10, None)):
         for mode in modes:
             what = f"run saving every {every} steps / not saving{' ' + mode[0] if mode else ''}: model B, batch 32, np 2, {n_steps} steps"
@@ -209,13 +211,16 @@ def most_resident(command, env):
     """VmHWM in bytes of each rank of a program under mpirun, read until it ends."""
     most = {}
     with subprocess.Popen([str(w) for w in command], env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                          stderr=subprocess.DEVNULL) as process:
-        while process.poll() is None:
-            for pid in children_of(process.pid):
-                rank, size = rank_and_size(pid)
-                if rank is not None:
-                    most[rank] = max(size, most.get(rank, 0))
-            time.sleep(0.01)
+                          stderr=subprocess.DEVNULL, start_new_session=True) as process:
+        try:
+            while process.poll() is None:
+                for pid in children_of(process.pid):
+                    rank, size = rank_and_size(pid)
+                    if rank is not None:
+                        most[rank] = max(size, most.get(rank, 0))
+                time.sleep(0.01)
+        finally:
+            end(process, 0)
     if process.returncode != 0 or not most:
         raise Failed(f"{command[-1]}: it ended with {process.returncode}")
     return most

@@ -3,7 +3,7 @@
 
     setup SLOT UNITS    a model 784 → UNITS → 10 with Adam's slots (UNITS "512" or "4096,4096")
     save SLOT           {"stall": seconds that training would wait, "durable": seconds until the bytes are on the disk, "memcpy": a copy of the same bytes}
-    restore SLOT        {"seconds"} into the model and optimizer that are there; the file is in the page cache
+    restore SLOT        {"seconds"} into the model and optimizer that are there, from the disk: the files are taken out of the page cache first
     drop SLOT
 
 None of these but torch_async syncs its files: `durable` adds an fsync of all of them, so that it says the same of each.
@@ -22,11 +22,13 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
 
-def sync(folder):
-    """fsync of all files and folders."""
+def sync(folder, forget=False):
+    """fsync of all files and folders; then, if asked to, out of the page cache with them."""
     for path in [folder, *folder.rglob("*")]:
         fd = os.open(path, os.O_RDONLY)
         os.fsync(fd)
+        if forget:
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         os.close(fd)
 
 
@@ -57,6 +59,7 @@ class Saver:
         return {"stall": stall, "durable": durable, "memcpy": time.perf_counter() - begin}
 
     def timed_restore(self):
+        sync(self.folder, forget=True)
         begin = time.perf_counter()
         self.restore()
         return {"seconds": time.perf_counter() - begin}
