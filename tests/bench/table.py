@@ -23,7 +23,7 @@ def amount(spread, unit):
 def cells(row):
     """What, ratio with its quartiles, target, reached, ours, theirs."""
     if row["ratio"] is None:
-        return [row["what"], "-", row["target"] or "", "not measured", row["note"], ""]
+        return [row["what"], "-", row["target"] or "", "not measured", "", row["note"]]
     r = row["ratio"]
     ratio = number(r["median"]) + (f" ({number(r['q1'])} … {number(r['q3'])})" if r["n"] > 1 else "")
     reached = {None: "", True: "yes", False: "**no**"}[row["met"]]
@@ -48,12 +48,24 @@ def markdown(rows, with_target):
     return out
 
 
+def predictions(rows):
+    """One line a model and link, one column a number of ranks; the assumptions below."""
+    ranks = sorted({row["np"] for row in rows})
+    found = {(row["series"], row["np"]): row for row in rows}
+    out = ["| predicted efficiency | " + " | ".join(f"np {np}" for np in ranks) + " |", "|" + "---|" * (len(ranks) + 1)]
+    for series in dict.fromkeys(row["series"] for row in rows):
+        values = [f"{number(row['ratio']['median'])} ({amount(row['ours'], row['unit'])})" if (row := found.get((series, np))) else "" for np in ranks]
+        out.append(f"| {series} | " + " | ".join(values) + " |")
+    return out + [""] + [f"Assumed for {note}." for note in dict.fromkeys(row["note"] for row in rows)]
+
+
 def render(result):
     m = result["machine"]
     out = [f"{m['cpu']}, {m['cores']} cores, {m['memory_bytes'] / 2**30:.0f} GiB, Linux {m['kernel']}; {m['mpi']}; {m['blas']}; {', '.join(m['peers']) or 'no peers'}. "
            f"Load at the start {m['load_at_start']:.1f}. `{result['command'].strip()}`, {result['date'][:10]}.", ""]
+    predicted = [row for row in result["rows"] if "series" in row]
     with_target = [row for row in result["rows"] if row["target"]]
-    others = [row for row in result["rows"] if not row["target"]]
+    others = [row for row in result["rows"] if not row["target"] and "series" not in row]
     if with_target:
         out += markdown(with_target, True)
         missed = sum(row["met"] is False for row in with_target)
@@ -61,8 +73,9 @@ def render(result):
         out += ["", f"{len(with_target) - missed - unknown} of {len(with_target)} targets reached, {missed} missed, {unknown} not measured."]
     if others:
         out += ["", *markdown(others, False)]
-    notes = dict.fromkeys(row["note"] for row in result["rows"] if row.get("note") and row["ratio"] and row["section"].startswith("growth: pred"))
-    return "\n".join(out + [f"\nPrediction: {note}." for note in notes]) + "\n"
+    if predicted:
+        out += ["", *predictions(predicted)]
+    return "\n".join(out) + "\n"
 
 
 if __name__ == "__main__":

@@ -130,8 +130,7 @@ def parse():
     return options
 
 
-def measure(bench, report, options):
-    seconds = {}
+def measure(bench, report, options, result):
     for name, section in SECTIONS.items():
         if name not in options.only if options.only else options.quick and name in NOT_QUICK:
             continue
@@ -140,9 +139,15 @@ def measure(bench, report, options):
             section(bench, report)
         except Failed as error:
             report.missing(name, name, error)
-        seconds[name] = round(time.monotonic() - begin, 1)
-        print(f"    {name}: {seconds[name]:.0f} s", flush=True)
-    return seconds
+        result["seconds"][name] = round(time.monotonic() - begin, 1)
+        write(options.out, result)
+        print(f"    {name}: {result['seconds'][name]:.0f} s", flush=True)
+
+
+def write(path, result):
+    """After each section, so that a run that is interrupted leaves what it has; without this machine's paths."""
+    top = Path(__file__).resolve().parents[3]
+    path.write_text(json.dumps(result, indent=1).replace(f"{top}/", "") + "\n")
 
 
 def main():
@@ -152,17 +157,15 @@ def main():
     scratch = Path(tempfile.mkdtemp(prefix="bench.", dir=options.build))
     bench = Bench(options, scratch)
     report = Report(lambda row: print(table.line(row), flush=True))
+    result = {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "command": options.command, "seconds": {},
+              "rows": report.rows}
     try:
-        result = {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-                  "command": options.command,
-                  "machine": machine(bench)}
+        result["machine"] = machine(bench)
         bench.add_peers()
-        result["seconds"] = measure(bench, report, options)
-        result["rows"] = report.rows
+        measure(bench, report, options, result)
     finally:
         bench.stop()
         shutil.rmtree(scratch, ignore_errors=True)
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
     print("\n" + table.render(result))
     print(f"Written: {options.out}")
 

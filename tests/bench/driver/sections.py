@@ -85,8 +85,9 @@ def step_rows(bench, report, name, turns):
                 ratio = ratios(theirs, ours) if theirs_over else ratios(ours, theirs)
                 parts = {part: turns.of(key, part) for part in ("sgemm", "optimizer", "exchange")} if key[0] == "floor" else {}
                 note = ", ".join(f"{part} {1e6 * sorted(v)[len(v) // 2]:.0f} us" for part, v in parts.items())
-                report.add("step", what, ratio, target, ours=ours, theirs=theirs, unit="s a step", theirs_name=key[0],
-                           command=bench.serve(np).command, note=f"floor: {note}" if note else "")
+                theirs_command = bench.peers[key].command if key in bench.peers else bench.serve(np).command
+                report.add("step", what, ratio, target, ours=ours, theirs=theirs, unit="s a step", theirs_name=key[0], command=bench.serve(np).command,
+                           theirs_command=theirs_command, note=f"floor: {note}" if note else "")
             except Failed as error:
                 report.missing("step", what, error, target)
         data_row(bench, report, name, np, turns)
