@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# usage: tests/bench/run.sh [--quick] [--large] [--only SECTION…] [--out FILE.json]
+# usage: tests/bench/run.sh [--quick] [--large] [--only SECTION…] [--blas-core NAME] [--out FILE.json]
 #
 # The benchmark: sets the machine up, measures ftmpi, its floor and its peers alternately, prints one table with ratios first, and writes all rows as
 # JSON (build/bench.json by default; tests/bench/table.py makes the table of it again). `--help` lists the sections. About 20 minutes, with --quick 4;

@@ -120,6 +120,8 @@ def parse():
     parser.add_argument("--venv", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, without the MLP and large states: less than 4 minutes")
     parser.add_argument("--large", action="store_true", help="checkpoints of 2 GB too: about 12 GB of memory and of disk")
+    parser.add_argument("--blas-core", metavar="NAME", help="kernels for ftmpi's BLAS (OPENBLAS_CORETYPE), whatever the environment says; default: the BLAS chooses, as "
+                        "the peers' do")
     parser.add_argument("--only", nargs="+", choices=[*SECTIONS], metavar="SECTION", help=f"of {', '.join(SECTIONS)}")
     parser.add_argument("--out", type=Path, help="where the JSON goes; default: BUILD/bench.json")
     options = parser.parse_args()
@@ -153,6 +155,10 @@ def write(path, result):
 def main():
     options = parse()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through every `finally`
+    for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+        os.environ.pop(name, None)
+    if options.blas_core:
+        os.environ["OPENBLAS_CORETYPE"] = options.blas_core
     options.build.mkdir(exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="bench.", dir=options.build))
     bench = Bench(options, scratch)
