@@ -2,7 +2,7 @@
 /* usage: mpirun -np N bench_serve <COMMANDS
  *
  * Measures rounds of ftmpi and of its floor when told to: one command a line on rank 0's standard input, one line of JSON as the answer. So that a driver
- * (peers/driver.py) can let programs take turns, a rank that waits for a command sleeps; it does not spin as MPI would.
+ * (driver/bench.py) can let programs take turns, a rank that waits for a command sleeps; it does not spin as MPI would.
  *
  *     setup SLOT UNITS BATCH V   slot 0 … 7: a fresh trainer of 784 → UNITS ("512" or "256,128": relu, dropout 0.2 after each) → 10, Adam, on V workers
  *     step SLOT STEPS            seconds a step of a fit that goes on for STEPS, and its parts on rank 0

@@ -30,7 +30,7 @@ shape() { # HOST-NUMBER RATE DELAY
 	local parent=(root handle '1:')
 	if [ "$3" != 0 ]; then
 		"${tc[@]}" "${parent[@]}" netem delay "$3" limit 100000 2>/dev/null || skip "this kernel has no netem: no delay"
-		parent=(parent '1:')
+		parent=(parent '1:1' handle '2:')
 	fi
 	if [ "$2" != 0 ]; then
 		"${tc[@]}" "${parent[@]}" tbf rate "$2" burst 128kb latency 50ms 2>/dev/null || skip "this kernel has no tbf: no rate"

@@ -19,7 +19,7 @@ WORKLOADS = {
     "MLP": ("4096,4096,4096,4096", 256),
 }
 LOSS_STEPS = 200
-ROOM_OF_MLP = 17 << 30  # nine processes with 54 million parameters each
+ROOM_OF_MLP = 14 << 30  # nine processes with 54 million parameters each
 
 
 def workload_text(name):
