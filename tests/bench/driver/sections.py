@@ -19,7 +19,7 @@ WORKLOADS = {
     "MLP": ("4096,4096,4096,4096", 256),
 }
 LOSS_STEPS = 200
-ROOM_OF_MLP = 14 << 30  # nine processes with 54 million parameters each
+ROOM_OF_MLP = 14 << 30  # six processes with 54 million parameters each
 
 
 def workload_text(name):
@@ -40,14 +40,28 @@ def available_bytes():
 
 
 def steps(bench, report, name):
-    """ftmpi, its floor and the peers, alternately."""
-    units, batch = WORKLOADS[name]
-    setup = f"{units} {batch}"
-    peers = dict(bench.peers)
-    if name == "MLP" and available_bytes() < ROOM_OF_MLP:
-        peers = {key: f"left out: it needs {ROOM_OF_MLP >> 30} GiB of free memory together with the others" for key in peers}
+    """ftmpi, its floor and the peers, alternately: all of them, or, where they are large, those with one rank or process before those with two."""
+    for ranks in ((1,), (2,)) if name == "MLP" else ((1, 2),):
+        peers = {key: worker for key, worker in bench.peers.items() if key[1] in ranks}
+        if name == "MLP" and available_bytes() < ROOM_OF_MLP:
+            peers = {key: f"left out: {ROOM_OF_MLP >> 30} GiB of free memory are needed" for key in peers}
+        turns = take_turns(bench, WORKLOADS[name], ranks, peers)
+        for np in ranks:
+            step_rows(bench, report, name, np, peers, turns)
+        if name == "B256":
+            losses(bench, report, "512 256")
+        for worker in [*map(bench.serve, ranks), *peers.values()]:
+            try:
+                if not isinstance(worker, str):
+                    worker.ask("drop 0")
+            except Failed:
+                pass
+
+
+def take_turns(bench, workload, ranks, peers):
+    setup = f"{workload[0]} {workload[1]}"
     turns = Turns(bench.round_s, bench.n_rounds)
-    for np in (1, 2):
+    for np in ranks:
         turns.add(("ftmpi", np), bench.serve(np), 0, f"{setup} {np}")
         turns.add(("floor", np), bench.serve(np), 0, command="floor")
     for key, worker in peers.items():
@@ -56,41 +70,29 @@ def steps(bench, report, name):
         else:
             turns.add(key, worker, 0, f"{setup} 1")
     turns.go()
-    step_rows(bench, report, name, turns)
-    if name == "B256":
-        losses(bench, report, setup)
-    for worker in [bench.serve(1), bench.serve(2), *bench.peers.values()]:
-        try:
-            if not isinstance(worker, str):
-                worker.ask("drop 0")
-        except Failed:
-            pass
+    return turns
 
 
-def step_rows(bench, report, name, turns):
-    for np in (1, 2):
-        text = f"{workload_text(name)}, np {np}"
-        floor, torch, mirrored, keras = step_targets(name, np)
-        rows = [
-            ("step / floor", ("floor", np), floor, False),
+def step_rows(bench, report, name, np, peers, turns):
+    floor, torch, mirrored, keras = step_targets(name, np)
+    rows = [("step / floor", ("floor", np), floor, False),
             ("PyTorch DDP / ftmpi" if np == 2 else "PyTorch, one process / ftmpi", ("torch", np), torch, True),
             ("Keras fit with all cores / ftmpi", ("keras", 1), keras, True),
-        ]
-        if np == 2:
-            rows.append(("MultiWorkerMirroredStrategy / ftmpi", ("mirrored", 2), mirrored, True))
-        for what, key, target, theirs_over in rows:
-            what = f"{what}: {text}"
-            try:
-                ours, theirs = turns.of(("ftmpi", np)), turns.of(key)
-                ratio = ratios(theirs, ours) if theirs_over else ratios(ours, theirs)
-                parts = {part: turns.of(key, part) for part in ("sgemm", "optimizer", "exchange")} if key[0] == "floor" else {}
-                note = ", ".join(f"{part} {1e6 * sorted(v)[len(v) // 2]:.0f} us" for part, v in parts.items())
-                theirs_command = bench.peers[key].command if key in bench.peers else bench.serve(np).command
-                report.add("step", what, ratio, target, ours=ours, theirs=theirs, unit="s a step", theirs_name=key[0], command=bench.serve(np).command,
-                           theirs_command=theirs_command, note=f"floor: {note}" if note else "")
-            except Failed as error:
-                report.missing("step", what, error, target)
-        data_row(bench, report, name, np, turns)
+            ("MultiWorkerMirroredStrategy / ftmpi", ("mirrored", 2), mirrored, True)]
+    for what, key, target, theirs_over in rows:
+        if key[0] != "floor" and key not in peers or key[1] > np:
+            continue
+        what = f"{what}: {workload_text(name)}, np {np}"
+        try:
+            ours, theirs = turns.of(("ftmpi", np)), turns.of(key)
+            parts = {part: turns.of(key, part) for part in ("sgemm", "optimizer", "exchange")} if key[0] == "floor" else {}
+            note = ", ".join(f"{part} {1e6 * sorted(v)[len(v) // 2]:.0f} us" for part, v in parts.items())
+            report.add("step", what, ratios(theirs, ours) if theirs_over else ratios(ours, theirs), target, ours=ours, theirs=theirs, unit="s a step",
+                       theirs_name=key[0], command=bench.serve(np).command,
+                       theirs_command=peers[key].command if key in peers else bench.serve(np).command, note=f"floor: {note}" if note else "")
+        except Failed as error:
+            report.missing("step", what, error, target)
+    data_row(bench, report, name, np, turns)
 
 
 def data_row(bench, report, name, np, turns):

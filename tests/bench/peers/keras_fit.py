@@ -4,6 +4,7 @@
 Without RANK: Keras 3, one process with all cores, with XLA if that is faster. With it: MultiWorkerMirroredStrategy, one thread a worker, with Keras 2
 (tf_keras), the Keras that the strategy works with; ports from PORT on. Batches are ready in memory, so that one is a slice; many steps an execution.
 """
+import gc
 import json
 import os
 import sys
@@ -50,10 +51,11 @@ class Peer:
         self.x, self.y, self.batch = data[0], data[1], batch
         small = len(units) == 1 and units[0] <= 1024
         self.per_execution = max(1, min(50, 6400 // batch)) if small else 1
-        self.model = self.compiled(units, jit=False)
         self.dataset = self.make_dataset()
         if SIZE == 1:
             self.choose_jit(units)
+        else:
+            self.model = self.compiled(units, jit=False)
 
     def compiled(self, units, jit):
         with STRATEGY.scope():
@@ -78,11 +80,13 @@ class Peer:
 
     def choose_jit(self, units):
         """Keep the faster of the two."""
-        plain, with_jit = self.model, self.compiled(units, jit=True)
         seconds = []
-        for self.model in (plain, with_jit):
+        for jit in (False, True):
+            self.model = self.compiled(units, jit)
             self.step(self.per_execution)
             seconds.append(self.step(3 * self.per_execution))
+            self.model = None
+            gc.collect()
         self.model = self.compiled(units, jit=seconds[1] < seconds[0])
 
     def step(self, steps):
