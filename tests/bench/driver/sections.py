@@ -255,6 +255,7 @@ def rank_and_size(pid):
 
 def memory(bench, report):
     """The program with a model of one unit has all that does not grow with the model (libraries, the data's copy of the node): taken off."""
+    bench.stop()
     units = ["4096"] * 2 if bench.quick else ["4096"] * 4
     widths = [784, *map(int, units), 10]
     n_params = sum(k * n + n for k, n in zip(widths, widths[1:]))
