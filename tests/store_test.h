@@ -4,6 +4,7 @@
 #define FTMPI_TESTS_STORE_TEST_H
 
 #include "ckpt_test.h"
+#include "save_mode.h"
 
 #include <ftmpi/store.h>
 
@@ -59,7 +60,7 @@ static inline void fixture_destroy(store_fixture *f)
 static inline ftmpi_status fixture_save(store_fixture *f, int number)
 {
 	sample_fill(&f->s, number);
-	return ftmpi_store_save(f->store, f->registry, number, NULL);
+	return save_in_mode(f->store, f->registry, number);
 }
 
 static inline const char *fixture_file(const store_fixture *f, int number, const char *suffix, char file[128])

@@ -44,7 +44,8 @@ typedef enum ftmpi_fault_action {
 	X(STEP_END, "step.end", 0, "after a training step")                                                            \
 	X(EPOCH_END, "epoch.end", 0, "after an epoch and its validation")                                              \
 	X(EVALUATE_PASS, "evaluate.pass", 0, "before a pass of an evaluation")                                         \
-	X(SAVE_BEGIN, "save.begin", FTMPI_FAULT_ERROR, "before a checkpoint is built")                                 \
+	X(SAVE_STAGE, "save.stage", FTMPI_FAULT_ERROR, "before the arrays are copied for a save")                      \
+	X(SAVE_BEGIN, "save.begin", FTMPI_FAULT_ERROR, "arrays copied, before a checkpoint is built of them")          \
 	X(SAVE_PARAMS, "save.params", FTMPI_FAULT_CORRUPT, "a rank's parameters, before a save compares them")         \
 	X(SAVE_OPEN, "save.open", FTMPI_FAULT_ERROR, "opening the temporary file")                                     \
 	X(SAVE_WRITE, "save.write", FTMPI_FAULT_ERROR | FTMPI_FAULT_SHORT | FTMPI_FAULT_CORRUPT,                       \
@@ -57,6 +58,7 @@ typedef enum ftmpi_fault_action {
 	X(SAVE_STATE_FILE, "save.state-file", FTMPI_FAULT_ERROR, "before the state file lists the new checkpoint")     \
 	X(SAVE_RETENTION, "save.retention", FTMPI_FAULT_ERROR, "listed; old checkpoints not yet deleted")              \
 	X(SAVE_END, "save.end", 0, "after a save is complete")                                                         \
+	X(SAVE_WAIT, "save.wait", 0, "before waiting for a save in flight")                                            \
 	X(ROLLBACK_BEGIN, "rollback.begin", 0, "diverged, nothing restored yet")                                       \
 	X(ROLLBACK_END, "rollback.end", 0, "gone back; what is passed over not yet saved")                             \
 	X(RESTORE_BEGIN, "restore.begin", 0, "before the restore")                                                     \

@@ -97,6 +97,25 @@ FTMPI_API ftmpi_status ftmpi_store_save(ftmpi_store *store, const ftmpi_registry
 					char *file) FTMPI_CHECK_RESULT;
 
 /**
+ * Begin to save a registry as checkpoint `number`: its arrays are copied, and a thread of the store does the rest of ftmpi_store_save while the caller goes
+ * on and may change them. One save at a time: ftmpi_store_save_end comes before the next one. Until then every other function of the store waits for it.
+ * The registry must stay as it is, but for the values of its arrays. On the thread that called ftmpi_init, which must not be left to others: HDF5 begins here.
+ * Memory: the copy, which becomes the file's image; it is kept for the next save. Errors: ERR_USAGE, ERR_MEMORY, ERR_BUSY, ERR_INTERNAL: nothing is in flight.
+ */
+FTMPI_API ftmpi_status ftmpi_store_save_begin(ftmpi_store *store, const ftmpi_registry *registry,
+					      int64_t number) FTMPI_CHECK_RESULT;
+
+/** Wait for the save in flight, at most so many seconds; 0: only look; negative: for ever. @return whether it is over, or there is none. */
+FTMPI_API bool ftmpi_store_save_wait(ftmpi_store *store, double most_s);
+
+/** Processor seconds that the store's thread has used: a sign that it is at work. */
+FTMPI_API double ftmpi_store_save_cpu_s(const ftmpi_store *store);
+
+/** Wait for the save in flight; how it went. Only now it counts as saved. @param file as for ftmpi_store_save. @param write_s set to the seconds from its
+ * begin until it was over; NULL: not wanted. Errors: as ftmpi_store_save; ERR_USAGE when none is in flight. */
+FTMPI_API ftmpi_status ftmpi_store_save_end(ftmpi_store *store, char *file, double *write_s) FTMPI_CHECK_RESULT;
+
+/**
  * Open the newest good checkpoint. Those that do not verify are renamed to `….bad` (read-only: passed over) with one warning line each that
  * says why. @param out set to NULL when there is no checkpoint and none was lost: a new directory, or one that was pruned of all.
  * Errors: ERR_DATA when there were checkpoints and none is good (`….bad` files of earlier runs and files that the state file lists but that are

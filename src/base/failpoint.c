@@ -224,8 +224,15 @@ static void stall(int s)
 ftmpi_fault_action ftmpi__failpoint_fire(ftmpi_failpoint point)
 {
 	struct fault *fault = &faults[point];
+	long left = __atomic_load_n(&fault->hits_left, __ATOMIC_RELAXED);
 
-	if (fault->hits_left == 0 || --fault->hits_left > 0)
+	/* Points of a save are passed by its writer too. */
+	do
+		if (left == 0)
+			return FTMPI_FAULT_NONE;
+	while (!__atomic_compare_exchange_n(&fault->hits_left, &left, left - 1, false, __ATOMIC_RELAXED,
+					    __ATOMIC_RELAXED));
+	if (left > 1)
 		return FTMPI_FAULT_NONE;
 	announce(point, fault);
 	if (fault->action == FTMPI_FAULT_KILL) {

@@ -34,7 +34,7 @@ void *ftmpi__image_memory(size_t n_bytes)
 
 void ftmpi__image_clear(ftmpi__image *image)
 {
-	free(image->data);
+	free(image->memory != NULL ? image->memory : image->data);
 	*image = (ftmpi__image){0};
 }
 

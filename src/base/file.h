@@ -12,6 +12,7 @@
 typedef struct ftmpi__image {
 	uint8_t *data;
 	size_t n_bytes;
+	void *memory; /**< what `data` lies in, if it does not begin there; NULL: it does */
 } ftmpi__image;
 
 /** Memory for an image, to be freed with free; NULL when there is none. Large ones get huge pages: half the cost of a save's first touch. */

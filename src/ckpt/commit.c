@@ -11,7 +11,8 @@
  *  8  state file without those
  *
  * Up to 5 an error leaves the directory as it was, but for the temporary, which is removed; from 5 on the new file is whole and stays. No old
- * checkpoint is touched before the new one is listed. HDF5 is used in 1 alone. */
+ * checkpoint is touched before the new one is listed. HDF5 is used in 1 alone. All of it may be done by the store's writer (save.c): no MPI calls, and what
+ * goes wrong is told by the status. */
 #include "ckpt/store_inside.h"
 
 #include <errno.h>
@@ -39,8 +40,8 @@ done:
 	return status;
 }
 
-/* Build the image, and see that it can be restored: its digests are those of the program's arrays. */
-static ftmpi_status build(const ftmpi_registry *registry, const char *file, ftmpi__image *out, ftmpi_digest *digest)
+/* Make the image, and see that it can be restored. @param out lies in the snapshot. */
+static ftmpi_status build(ftmpi__snapshot *snapshot, const char *file, ftmpi__image *out, ftmpi_digest *digest)
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi__image image = {0};
@@ -48,7 +49,7 @@ static ftmpi_status build(const ftmpi_registry *registry, const char *file, ftmp
 
 	if (ftmpi__fault(true, FTMPI_FP_SAVE_BEGIN))
 		FTMPI_FAIL(ftmpi__io_status(errno), "cannot begin: %s", strerror(errno));
-	FTMPI_TRY(ftmpi__image_build(registry, &image));
+	FTMPI_TRY(ftmpi__image_seal(snapshot, &image));
 	status = ftmpi__reader_open_bytes(image.data, image.n_bytes, file, &reader);
 	if (status == FTMPI_ERR_DATA)
 		FTMPI_FAIL(FTMPI_ERR_INTERNAL,
@@ -57,10 +58,8 @@ static ftmpi_status build(const ftmpi_registry *registry, const char *file, ftmp
 	FTMPI_TRY(status);
 	*digest = ftmpi_reader_file_digest(reader);
 	*out = image;
-	image = (ftmpi__image){0};
 done:
 	ftmpi_reader_close(&reader);
-	ftmpi__image_clear(&image);
 	return status;
 }
 
@@ -153,7 +152,31 @@ static void retain(ftmpi_store *store, int64_t number)
 			  ftmpi_error_message());
 }
 
-static ftmpi_status commit(ftmpi_store *store, const ftmpi_registry *registry, int64_t number, ftmpi_store_item *facts)
+static void name_file(const ftmpi_store *store, int64_t number, ftmpi_store_item *facts)
+{
+	char name[FTMPI__FILE_NAME_MAX];
+
+	ftmpi__file_name(store->name, number, "", name);
+	*facts = (ftmpi_store_item){.number = number, .listed = true};
+	(void)snprintf(facts->file, sizeof facts->file, "%s/%s", store->path, name);
+}
+
+static ftmpi_status explain(const char *file, ftmpi_status status, const char *what)
+{
+	return ftmpi_error_set(status, __FILE__, __LINE__, "checkpoint '%s' %s: %s; %s", file, what,
+			       ftmpi_error_message(), "older checkpoints are untouched");
+}
+
+ftmpi_status ftmpi__not_saved(const ftmpi_store *store, int64_t number, ftmpi_status status)
+{
+	ftmpi_store_item facts;
+
+	name_file(store, number, &facts);
+	return explain(facts.file, status, "was not saved");
+}
+
+/* Steps 1 to 6. */
+static ftmpi_status commit(ftmpi_store *store, ftmpi__snapshot *snapshot, int64_t number, ftmpi_store_item *facts)
 {
 	ftmpi_status status = FTMPI_OK;
 	char name[FTMPI__FILE_NAME_MAX], temporary[FTMPI__FILE_NAME_MAX];
@@ -162,19 +185,15 @@ static ftmpi_status commit(ftmpi_store *store, const ftmpi_registry *registry, i
 
 	ftmpi__file_name(store->name, number, "", name);
 	ftmpi__file_name(store->name, number, FTMPI__TMP, temporary);
-	*facts = (ftmpi_store_item){.number = number, .listed = true};
-	(void)snprintf(facts->file, sizeof facts->file, "%s/%s", store->path, name);
-	FTMPI_TRY(build(registry, facts->file, &image, &facts->digest));
+	name_file(store, number, facts);
+	FTMPI_TRY(build(snapshot, facts->file, &image, &facts->digest));
 	facts->n_bytes = image.n_bytes;
 	FTMPI_TRY(prepare(store, &image, number, temporary));
 	facts->timestamp_s = ftmpi__store_now(store);
 	FTMPI_TRY(publish(store, facts, temporary, name, &renamed));
 done:
-	ftmpi__image_clear(&image);
 	if (status != FTMPI_OK)
-		status = ftmpi_error_set(status, __FILE__, __LINE__, "checkpoint '%s' %s: %s; %s", facts->file,
-					 renamed ? "is complete, but was not listed" : "was not saved",
-					 ftmpi_error_message(), "older checkpoints are untouched");
+		status = explain(facts->file, status, renamed ? "is complete, but was not listed" : "was not saved");
 	return status;
 }
 
@@ -191,21 +210,17 @@ static void trim(ftmpi_store *store)
 			  ftmpi_error_message());
 }
 
-ftmpi_status ftmpi_store_save(ftmpi_store *store, const ftmpi_registry *registry, int64_t number, char *file)
+ftmpi_status ftmpi__commit(ftmpi_store *store, ftmpi__snapshot *snapshot, int64_t number, ftmpi_store_item *facts)
 {
 	ftmpi_status status = FTMPI_OK;
-	ftmpi_store_item facts;
 
-	FTMPI_TRY(ftmpi__check_save(store, number));
 	trim(store);
-	FTMPI_TRY(commit(store, registry, number, &facts));
+	FTMPI_TRY(commit(store, snapshot, number, facts));
 	if (store->n_failures > 0)
 		ftmpi__lock_forget_failures(store->lock_fd);
 	store->n_failures = 0;
 	retain(store, number);
 	(void)ftmpi_failpoint_hit(FTMPI_FP_SAVE_END);
-	if (file != NULL)
-		memcpy(file, facts.file, sizeof facts.file);
 done:
 	return status;
 }
@@ -216,6 +231,7 @@ ftmpi_status ftmpi_store_clear(ftmpi_store *store)
 	ftmpi_status status = FTMPI_OK;
 	int64_t n = 0, n_failed = 0;
 
+	ftmpi__store_settle(store);
 	FTMPI_TRY(ftmpi__check_save(store, 0));
 	ftmpi__file_remove(&store->directory, FTMPI__STATE_FILE);
 	FTMPI_TRY(ftmpi__directory_sync(&store->directory, false));
@@ -235,6 +251,7 @@ ftmpi_status ftmpi_store_prune(ftmpi_store *store, int64_t keep, int64_t *n_dele
 	ftmpi_status status = FTMPI_OK;
 	int64_t n = 0, n_failed = 0;
 
+	ftmpi__store_settle(store);
 	FTMPI_TRY(ftmpi__check_save(store, 0));
 	if (keep < 0)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "cannot keep %lld checkpoints: give 0 or more", (long long)keep);

@@ -2,22 +2,27 @@
 /* An HDF5 file in memory whose bytes outlive it.
  *
  * The core driver takes its memory through these callbacks. When the file is closed it gives the memory back, and here it is kept instead of
- * freed: the image of a file of 2 GB costs 2 GB, where H5Fget_file_image would copy it. What is kept is longer than the file, whose length its
- * superblock holds. */
+ * freed, where H5Fget_file_image would copy it. It reaches to the last byte that was written: data at the end of the file that nobody writes take no
+ * memory. */
 #include "ckpt/hdf5_memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* What the memory grows by. */
+enum { INCREMENT_BYTES = 64 * 1024 };
+
 static void *image_malloc(size_t n_bytes, H5FD_file_image_op_t op, void *udata)
 {
 	ftmpi__hdf5_memory *memory = udata;
-	void *p = ftmpi__image_memory(n_bytes);
+	void *p = malloc(n_bytes);
 
 	(void)op;
 	if (p == NULL)
 		memory->exhausted = true;
+	else
+		memory->n_bytes = n_bytes;
 	return p;
 }
 
@@ -31,11 +36,13 @@ static void *image_memcpy(void *to, const void *from, size_t n_bytes, H5FD_file_
 static void *image_realloc(void *old, size_t n_bytes, H5FD_file_image_op_t op, void *udata)
 {
 	ftmpi__hdf5_memory *memory = udata;
-	void *p = old == NULL ? ftmpi__image_memory(n_bytes) : realloc(old, n_bytes);
+	void *p = realloc(old, n_bytes);
 
 	(void)op;
 	if (p == NULL)
 		memory->exhausted = true;
+	else
+		memory->n_bytes = n_bytes;
 	return p;
 }
 
@@ -62,7 +69,7 @@ static herr_t udata_free(void *udata)
 	return 0;
 }
 
-hid_t ftmpi__hdf5_memory_access(ftmpi__hdf5_memory *memory, size_t n_bytes)
+hid_t ftmpi__hdf5_memory_access(ftmpi__hdf5_memory *memory, uint64_t metadata_bytes)
 {
 	H5FD_file_image_callbacks_t callbacks = {.image_malloc = image_malloc,
 						 .image_memcpy = image_memcpy,
@@ -75,11 +82,11 @@ hid_t ftmpi__hdf5_memory_access(ftmpi__hdf5_memory *memory, size_t n_bytes)
 
 	if (access < 0)
 		return -1;
-	/* One allocation of the whole size. The format is pinned: "latest" would be another one with the next HDF5. Blocks of size 0: no gaps
-	 * between the objects, whose bytes nothing would vouch for. */
-	if (H5Pset_fapl_core(access, n_bytes, 0) < 0 || H5Pset_file_image_callbacks(access, &callbacks) < 0 ||
+	/* The format is pinned: "latest" would be another one with the next HDF5. Blocks of data of size 0: no gaps between the objects, whose bytes nothing
+	 * would vouch for. */
+	if (H5Pset_fapl_core(access, INCREMENT_BYTES, 0) < 0 || H5Pset_file_image_callbacks(access, &callbacks) < 0 ||
 	    H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110) < 0 ||
-	    H5Pset_meta_block_size(access, 0) < 0 || H5Pset_small_data_block_size(access, 0) < 0) {
+	    H5Pset_meta_block_size(access, metadata_bytes) < 0 || H5Pset_small_data_block_size(access, 0) < 0) {
 		(void)H5Pclose(access);
 		return -1;
 	}

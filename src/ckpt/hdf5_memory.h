@@ -7,14 +7,15 @@
 
 #include <hdf5.h>
 
-/** The memory of a file while it is written, and what is left of it after the file is closed. */
+/** The memory of a file while it is written, and what is left of it after the file is closed: up to the last byte that was written, and some more. */
 typedef struct ftmpi__hdf5_memory {
 	void *data;
+	size_t n_bytes; /**< of `data` */
 	bool exhausted; /**< an allocation failed: HDF5 itself cannot say so */
 } ftmpi__hdf5_memory;
 
-/** File access properties of a file in `memory`; −1 on failure. @param n_bytes estimated size. */
-hid_t ftmpi__hdf5_memory_access(ftmpi__hdf5_memory *memory, size_t n_bytes);
+/** File access properties of a file in `memory`; −1 on failure. @param metadata_bytes put metadata together in blocks of so many bytes; 0: each by itself. */
+hid_t ftmpi__hdf5_memory_access(ftmpi__hdf5_memory *memory, uint64_t metadata_bytes);
 
 /** Innermost reason on HDF5's error stack, in `text`. Returns `text`. */
 const char *ftmpi__hdf5_reason(char *text, size_t text_bytes);

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The file of a registry, written by HDF5 into memory.
+/* The file of a snapshot: HDF5 writes its metadata, before the data that are there already.
+ *
+ *     1  digests of the arrays, the table of digests behind the data
+ *     2  a file whose datasets have no place yet: how long the metadata are
+ *     3  the file with the metadata in one block of just that length, and each dataset's place behind it; HDF5 writes none of the data
+ *     4  the metadata, copied before the data
  *
  * Objects are created in the order of their paths, without times, with all links of a group in its header: the bytes depend on the registry alone,
  * and the file keeps to the small part of the format that the reader (hdf5_parse.c) takes. Beside the caller's entries there
- * is the group ftmpi/digests: table of the digests of all other datasets, digest of the state, digest of the table.
- *
- * The digest of an entry is computed from the program's array, not from the copy in the image: what goes wrong on the way is found. */
+ * is the group ftmpi/digests: table of the digests of all other datasets, digest of the state, digest of the table. Nothing here looks at the program's
+ * arrays. */
 #include "ckpt/image_builder.h"
+
+#include "base/hdf5_lock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +21,7 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "arrays go to the file as they are, and it is little-endian");
 
 /* Bytes of a superblock of version 3 up to the file's length, which is 8 bytes there. */
-enum { SUPERBLOCK_LENGTH_AT = 28 };
+enum { SUPERBLOCK_LENGTH_AT = 28, SUPERBLOCK_BYTES = 48 };
 
 static hid_t file_type(ftmpi_dtype dtype)
 {
@@ -39,43 +45,27 @@ static hid_t file_type(ftmpi_dtype dtype)
 }
 
 /* A text is one string that is a byte longer than the text: HDF5 has no string of length 0, and so every byte comes back. */
-static ftmpi_status put_text(ftmpi__builder *b, const ftmpi__array *array)
+static ftmpi_status put_text(ftmpi__builder *b, const char *path, const ftmpi__staged *text)
 {
 	ftmpi_status status = FTMPI_OK;
-	hid_t type = -1;
+	const hid_t type = ftmpi__string_type(text->n_bytes + 1, H5T_STR_NULLTERM);
 
-	if (array->n_bytes >= UINT32_MAX)
-		FTMPI_FAIL(FTMPI_ERR_USAGE, "checkpoint entry '%s': a text of %zu bytes does not fit in an HDF5 string",
-			   array->path, array->n_bytes);
-	FTMPI_TRY(ftmpi_buffer_resize(&b->scratch, 0));
-	FTMPI_TRY(ftmpi_buffer_append(&b->scratch, array->data, array->n_bytes));
-	type = ftmpi__string_type(array->n_bytes + 1, H5T_STR_NULLTERM);
-	FTMPI__TRY_HDF5(b, type, array->path);
-	FTMPI_TRY(ftmpi__put_dataset(b, array->path, type, 0, NULL, b->scratch.data));
+	FTMPI__TRY_HDF5(b, type, path);
+	FTMPI_TRY(ftmpi__put_dataset(b, path, type, 0, NULL, text->at));
 done:
 	if (type >= 0)
 		(void)H5Tclose(type);
 	return status;
 }
 
-static ftmpi_status put_entry(ftmpi__builder *b, const ftmpi_entry *entry, ftmpi__digest_row *row)
+static ftmpi_status put_array(ftmpi__builder *b, int i)
 {
-	ftmpi_status status = FTMPI_OK;
-	int64_t dims[FTMPI_MAX_DIMS];
-	const ftmpi__array array = ftmpi__entry_array(entry, dims);
+	const ftmpi__staged *array = &b->snapshot->arrays[i];
+	const char *path = b->snapshot->rows[i].path;
 
-	if (array.n_bytes % ftmpi_dtype_bytes(array.dtype) != 0)
-		FTMPI_FAIL(FTMPI_ERR_USAGE, "checkpoint entry '%s': %zu bytes are not a whole number of %s", array.path,
-			   array.n_bytes, ftmpi_dtype_name(array.dtype));
-	row->path = array.path;
-	row->digest = ftmpi__array_digest(&array);
-	row->kind = entry->kind;
-	if (array.dtype == FTMPI_TEXT)
-		FTMPI_TRY(put_text(b, &array));
-	else
-		FTMPI_TRY(ftmpi__put_dataset(b, array.path, file_type(array.dtype), array.n_dims, dims, array.data));
-done:
-	return status;
+	if (array->dtype == FTMPI_TEXT)
+		return put_text(b, path, array);
+	return ftmpi__put_dataset(b, path, file_type(array->dtype), array->n_dims, array->dims, array->at);
 }
 
 static ftmpi_status put_group(const ftmpi__builder *b, const char *path, const char *name)
@@ -96,59 +86,29 @@ done:
 }
 
 /* A column of strings of one width, padded with zeros. */
-static ftmpi_status put_strings(ftmpi__builder *b, const char *path, size_t width)
+static ftmpi_status put_strings(ftmpi__builder *b, const char *path, size_t width, size_t at)
 {
 	ftmpi_status status = FTMPI_OK;
-	const int64_t n_rows = b->n_rows;
+	const int64_t n = b->snapshot->n;
 	const hid_t type = ftmpi__string_type(width, H5T_STR_NULLPAD);
 
 	FTMPI__TRY_HDF5(b, type, path);
-	FTMPI_TRY(ftmpi__put_dataset(b, path, type, 1, &n_rows, b->scratch.data));
+	FTMPI_TRY(ftmpi__put_dataset(b, path, type, 1, &n, at));
 done:
 	if (type >= 0)
 		(void)H5Tclose(type);
 	return status;
 }
 
-/* The paths; every one has a zero behind it. */
-static ftmpi_status put_path_column(ftmpi__builder *b)
+static ftmpi_status put_table(ftmpi__builder *b)
 {
 	ftmpi_status status = FTMPI_OK;
-	size_t width = 1;
+	const ftmpi__snapshot *s = b->snapshot;
+	const int64_t n = s->n;
 
-	for (int i = 0; i < b->n_rows; i++)
-		if (strlen(b->rows[i].path) >= width)
-			width = strlen(b->rows[i].path) + 1;
-	FTMPI_TRY(ftmpi_buffer_resize(&b->scratch, 0));
-	FTMPI_TRY(ftmpi_buffer_resize(&b->scratch, (size_t)b->n_rows * width));
-	for (int i = 0; i < b->n_rows; i++)
-		memcpy(b->scratch.data + (size_t)i * width, b->rows[i].path, strlen(b->rows[i].path));
-	FTMPI_TRY(put_strings(b, FTMPI__DIGESTS_PATHS, width));
-done:
-	return status;
-}
-
-static ftmpi_status put_digest_columns(ftmpi__builder *b)
-{
-	ftmpi_status status = FTMPI_OK;
-	const int64_t n_rows = b->n_rows;
-	const size_t width = FTMPI_DIGEST_TEXT - 1;
-
-	FTMPI_TRY(ftmpi_buffer_resize(&b->scratch, 0));
-	for (int i = 0; i < b->n_rows; i++) {
-		char text[FTMPI_DIGEST_TEXT];
-
-		ftmpi_digest_format(b->rows[i].digest, text);
-		FTMPI_TRY(ftmpi_buffer_append(&b->scratch, text, width));
-	}
-	FTMPI_TRY(put_strings(b, FTMPI__DIGESTS_HASHES, width));
-	FTMPI_TRY(ftmpi_buffer_resize(&b->scratch, 0));
-	for (int i = 0; i < b->n_rows; i++) {
-		const uint8_t kind = (uint8_t)b->rows[i].kind;
-
-		FTMPI_TRY(ftmpi_buffer_append(&b->scratch, &kind, sizeof kind));
-	}
-	FTMPI_TRY(ftmpi__put_dataset(b, FTMPI__DIGESTS_KINDS, H5T_STD_U8LE, 1, &n_rows, b->scratch.data));
+	FTMPI_TRY(put_strings(b, FTMPI__DIGESTS_PATHS, s->path_width, s->paths_at));
+	FTMPI_TRY(put_strings(b, FTMPI__DIGESTS_HASHES, FTMPI_DIGEST_TEXT - 1, s->hashes_at));
+	FTMPI_TRY(ftmpi__put_dataset(b, FTMPI__DIGESTS_KINDS, H5T_STD_U8LE, 1, &n, s->kinds_at));
 done:
 	return status;
 }
@@ -157,6 +117,7 @@ done:
 static ftmpi_status put_our_attributes(const ftmpi__builder *b)
 {
 	ftmpi_status status = FTMPI_OK;
+	const ftmpi__snapshot *s = b->snapshot;
 	const int32_t version = FTMPI__FORMAT_VERSION;
 	hid_t group = -1, digests = -1;
 	char text[FTMPI_DIGEST_TEXT];
@@ -167,10 +128,10 @@ static ftmpi_status put_our_attributes(const ftmpi__builder *b)
 	FTMPI_TRY(ftmpi__put_attribute(b, group, FTMPI__ATTR_VERSION, H5T_STD_I32LE, &version));
 	digests = H5Gopen2(b->file, FTMPI__DIGESTS, H5P_DEFAULT);
 	FTMPI__TRY_HDF5(b, digests, FTMPI__DIGESTS);
-	FTMPI_TRY(ftmpi__state_digest(b->rows, b->n_rows, &digest));
+	FTMPI_TRY(ftmpi__state_digest(s->rows, s->n, &digest));
 	ftmpi_digest_format(digest, text);
 	FTMPI_TRY(ftmpi__put_text_attribute(b, digests, FTMPI__ATTR_STATE, text));
-	FTMPI_TRY(ftmpi__table_digest(b->rows, b->n_rows, &digest));
+	FTMPI_TRY(ftmpi__table_digest(s->rows, s->n, &digest));
 	ftmpi_digest_format(digest, text);
 	FTMPI_TRY(ftmpi__put_text_attribute(b, digests, FTMPI__ATTR_TABLE, text));
 done:
@@ -181,27 +142,13 @@ done:
 	return status;
 }
 
-/* Upper bound of the file's size: the arrays, and for each object its header. Too low a number costs time, nothing else. */
-static size_t estimate_bytes(const ftmpi_registry *registry)
-{
-	const int n = ftmpi_registry_n_entries(registry);
-	size_t n_bytes = (size_t)64 * 1024 + (size_t)ftmpi_registry_n_groups(registry) * 1024, longest = 0;
-
-	for (int i = 0; i < n; i++) {
-		const ftmpi_entry *entry = ftmpi_registry_entry(registry, i);
-		const size_t length = strlen(entry->path);
-
-		n_bytes += ftmpi_entry_bytes(entry) + 1024 + length;
-		longest = length > longest ? length : longest;
-	}
-	return n_bytes + (size_t)n * (longest + 64);
-}
-
-static ftmpi_status open_file(ftmpi__builder *b, size_t n_bytes)
+/* Without a place a dataset gets none before it is written, which never happens. */
+static ftmpi_status open_file(ftmpi__builder *b, uint64_t metadata_bytes)
 {
 	ftmpi_status status = FTMPI_OK;
+	const H5D_alloc_time_t when = b->places ? H5D_ALLOC_TIME_EARLY : H5D_ALLOC_TIME_LATE;
 
-	b->access = ftmpi__hdf5_memory_access(&b->memory, n_bytes);
+	b->access = ftmpi__hdf5_memory_access(&b->memory, metadata_bytes);
 	FTMPI__TRY_HDF5(b, b->access, "file access");
 	b->creation = H5Pcreate(H5P_FILE_CREATE);
 	FTMPI__TRY_HDF5(b, b->creation, "file creation");
@@ -215,21 +162,26 @@ static ftmpi_status open_file(ftmpi__builder *b, size_t n_bytes)
 	FTMPI__TRY_HDF5(b, b->dataset_properties, "dataset creation");
 	FTMPI__TRY_HDF5(b, H5Pset_obj_track_times(b->dataset_properties, 0), "dataset creation");
 	FTMPI__TRY_HDF5(b, H5Pset_fill_time(b->dataset_properties, H5D_FILL_TIME_NEVER), "dataset creation");
+	FTMPI__TRY_HDF5(b, H5Pset_alloc_time(b->dataset_properties, when), "dataset creation");
 	b->file = H5Fcreate("checkpoint", H5F_ACC_TRUNC, b->creation, b->access);
 	FTMPI__TRY_HDF5(b, b->file, "file");
 done:
 	return status;
 }
 
-/* Close the file: its memory is the builder's from then on. */
+/* Close the file: its memory is the builder's from then on. Not flushed before, which would stretch the memory to the file's whole length. */
 static ftmpi_status close_file(ftmpi__builder *b)
 {
 	ftmpi_status status = FTMPI_OK;
 	const hid_t file = b->file;
 
 	b->file = -1;
-	FTMPI__TRY_HDF5(b, H5Fflush(file, H5F_SCOPE_GLOBAL), "file");
 	FTMPI__TRY_HDF5(b, H5Fclose(file), "file");
+	if (b->memory.data == NULL || b->memory.n_bytes < SUPERBLOCK_BYTES)
+		FTMPI_FAIL(FTMPI_ERR_INTERNAL, "HDF5 did not give back the image of the checkpoint");
+	memcpy(&b->n_bytes, (const char *)b->memory.data + SUPERBLOCK_LENGTH_AT, sizeof b->n_bytes);
+	if (!b->knows_base)
+		b->base = b->n_bytes;
 done:
 	return status;
 }
@@ -244,56 +196,135 @@ static void close_builder(ftmpi__builder *b)
 		if (lists[i] >= 0)
 			(void)H5Pclose(lists[i]);
 	free(b->memory.data);
-	ftmpi_buffer_clear(&b->scratch);
-	ftmpi_free(b->rows);
 }
 
-static ftmpi_status put_everything(ftmpi__builder *b, const ftmpi_registry *registry)
+static ftmpi_status put_everything(ftmpi__builder *b)
 {
 	ftmpi_status status = FTMPI_OK;
+	const ftmpi_registry *registry = b->snapshot->registry;
 
-	for (int i = 0; i < b->n_rows; i++)
-		FTMPI_TRY(put_entry(b, ftmpi__registry_sorted(registry, i), &b->rows[i]));
+	for (int i = 0; i < b->snapshot->n; i++)
+		FTMPI_TRY(put_array(b, i));
 	for (int i = 0; i < ftmpi_registry_n_groups(registry); i++) {
 		const char *name, *path = ftmpi_registry_group(registry, i, &name);
 
 		FTMPI_TRY(put_group(b, path, name));
 	}
-	FTMPI_TRY(put_path_column(b));
-	FTMPI_TRY(put_digest_columns(b));
+	FTMPI_TRY(put_table(b));
 	FTMPI_TRY(put_our_attributes(b));
 done:
+	return status;
+}
+
+/* Steps 2 and 3. @param metadata_bytes 0: step 2. @param out to be closed in any case. */
+static ftmpi_status build(const ftmpi__snapshot *s, uint64_t metadata_bytes, ftmpi__builder *out)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	*out = (ftmpi__builder){.snapshot = s,
+				.access = -1,
+				.creation = -1,
+				.file = -1,
+				.group_properties = -1,
+				.dataset_properties = -1,
+				.places = metadata_bytes > 0};
+	FTMPI_TRY(open_file(out, metadata_bytes));
+	FTMPI_TRY(put_everything(out));
+	FTMPI_TRY(close_file(out));
+done:
+	return status;
+}
+
+/* Under HDF5's lock. @param out to be closed in any case. */
+static ftmpi_status build_metadata(const ftmpi__snapshot *s, ftmpi__builder *out)
+{
+	ftmpi_status status = FTMPI_OK;
+	H5E_auto2_t print = NULL;
+	void *print_context = NULL;
+	uint64_t metadata_bytes;
+
+	(void)H5Eget_auto2(H5E_DEFAULT, &print, &print_context);
+	(void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+	FTMPI_TRY(build(s, 0, out));
+	metadata_bytes = out->n_bytes;
+	close_builder(out);
+	FTMPI_TRY(build(s, metadata_bytes, out));
+	if (out->n_bytes != out->base + s->data_bytes)
+		FTMPI_FAIL(FTMPI_ERR_INTERNAL, "HDF5 made a file of %llu bytes where %llu were expected",
+			   (unsigned long long)out->n_bytes, (unsigned long long)(out->base + s->data_bytes));
+done:
+	(void)H5Eset_auto2(H5E_DEFAULT, print, print_context);
+	return status;
+}
+
+/* Step 1. */
+static void fill_table(ftmpi__snapshot *s)
+{
+	uint8_t *data = ftmpi__snapshot_data(s);
+
+	memset(data + s->paths_at, 0, s->hashes_at - s->paths_at);
+	for (int i = 0; i < s->n; i++) {
+		const ftmpi__array array = ftmpi__snapshot_array(s, i);
+		char text[FTMPI_DIGEST_TEXT];
+
+		if (!s->has_digests)
+			s->rows[i].digest = ftmpi__array_digest(&array);
+		ftmpi_digest_format(s->rows[i].digest, text);
+		memcpy(data + s->paths_at + (size_t)i * s->path_width, array.path, strlen(array.path));
+		memcpy(data + s->hashes_at + (size_t)i * (sizeof text - 1), text, sizeof text - 1);
+		data[s->kinds_at + (size_t)i] = (uint8_t)s->rows[i].kind;
+	}
+	s->has_digests = true;
+}
+
+ftmpi_status ftmpi__image_seal(ftmpi__snapshot *s, ftmpi__image *out)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi__builder b;
+	size_t head_bytes, n_bytes;
+	uint8_t *head;
+
+	fill_table(s);
+	ftmpi__hdf5_lock();
+	status = build_metadata(s, &b);
+	FTMPI_TRY(status);
+	head_bytes = (size_t)b.base;
+	FTMPI_TRY(ftmpi__snapshot_widen(s, head_bytes));
+	head = ftmpi__snapshot_data(s) - head_bytes;
+	n_bytes = b.memory.n_bytes < head_bytes ? b.memory.n_bytes : head_bytes;
+	memcpy(head, b.memory.data, n_bytes);
+	memset(head + n_bytes, 0, head_bytes - n_bytes);
+	*out = (ftmpi__image){.data = head, .n_bytes = head_bytes + s->data_bytes};
+done:
+	close_builder(&b);
+	ftmpi__hdf5_unlock();
 	return status;
 }
 
 ftmpi_status ftmpi__image_build(const ftmpi_registry *registry, ftmpi__image *out)
 {
 	ftmpi_status status = FTMPI_OK;
-	ftmpi__builder b = {.registry = registry,
-			    .access = -1,
-			    .creation = -1,
-			    .file = -1,
-			    .group_properties = -1,
-			    .dataset_properties = -1};
-	H5E_auto2_t print = NULL;
-	void *print_context = NULL;
-	uint64_t n_bytes;
+	ftmpi__snapshot snapshot = {0};
+	ftmpi__image image;
 
-	(void)H5Eget_auto2(H5E_DEFAULT, &print, &print_context);
-	(void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-	b.n_rows = ftmpi_registry_n_entries(registry);
-	FTMPI_TRY(FTMPI_ALLOC(b.n_rows, &b.rows));
-	FTMPI_TRY(open_file(&b, estimate_bytes(registry)));
-	FTMPI_TRY(put_everything(&b, registry));
-	FTMPI_TRY(close_file(&b));
-	if (b.memory.data == NULL)
-		FTMPI_FAIL(FTMPI_ERR_INTERNAL, "HDF5 did not give back the image of the checkpoint");
-	memcpy(&n_bytes, (const char *)b.memory.data + SUPERBLOCK_LENGTH_AT, sizeof n_bytes);
-	out->data = b.memory.data;
-	out->n_bytes = (size_t)n_bytes;
-	b.memory.data = NULL;
+	FTMPI_TRY(ftmpi__snapshot_take(&snapshot, registry, true));
+	FTMPI_TRY(ftmpi__image_seal(&snapshot, &image));
+	image.memory = snapshot.memory;
+	snapshot.memory = NULL;
+	*out = image;
 done:
-	close_builder(&b);
-	(void)H5Eset_auto2(H5E_DEFAULT, print, print_context);
+	ftmpi__snapshot_clear(&snapshot);
+	return status;
+}
+
+ftmpi_status ftmpi__image_prepare(void)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	ftmpi__hdf5_lock();
+	if (H5open() < 0)
+		FTMPI_FAIL(FTMPI_ERR_INTERNAL, "the HDF5 library does not begin");
+done:
+	ftmpi__hdf5_unlock();
 	return status;
 }

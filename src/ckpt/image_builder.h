@@ -3,20 +3,22 @@
 #ifndef FTMPI_CKPT_IMAGE_BUILDER_H
 #define FTMPI_CKPT_IMAGE_BUILDER_H
 
-#include "ckpt/digests.h"
 #include "ckpt/hdf5_memory.h"
+#include "ckpt/snapshot.h"
 
 /** A group keeps its links in its header up to this many, HDF5's limit; beyond, it would be a heap, which the reader refuses. */
 enum { FTMPI__MAX_LINKS = 65535 };
 
+/** A file that is being built: its metadata alone are in memory, its data are the snapshot's. */
 typedef struct ftmpi__builder {
-	const ftmpi_registry *registry;
+	const ftmpi__snapshot *snapshot;
 	ftmpi__hdf5_memory memory;
 	hid_t access, creation, file;
 	hid_t group_properties, dataset_properties;
-	ftmpi__digest_row *rows; /**< in the order of the paths */
-	int n_rows;
-	ftmpi_buffer scratch;
+	bool places;      /**< give the datasets their places in the file; else they have none yet */
+	bool knows_base;  /**< a dataset has its place */
+	uint64_t base;    /**< where in the file the data begin */
+	uint64_t n_bytes; /**< of the file, once it is closed */
 } ftmpi__builder;
 
 /** Record HDF5's error about the object `what`. Returns ERR_MEMORY or ERR_INTERNAL. */
@@ -38,8 +40,11 @@ ftmpi_status ftmpi__put_text_attribute(const ftmpi__builder *b, hid_t object, co
 /** A group and all that it lies in, unless they are there. */
 ftmpi_status ftmpi__put_groups(const ftmpi__builder *b, const char *path) FTMPI_CHECK_RESULT;
 
-/** A dataset whose bytes are in memory just as in the file, and the groups that it lies in. */
-ftmpi_status ftmpi__put_dataset(const ftmpi__builder *b, const char *path, hid_t type, int n_dims, const int64_t *dims,
-				const void *data) FTMPI_CHECK_RESULT;
+/**
+ * A dataset whose bytes lie `at` in the snapshot's data, just as in the file, and the groups that it lies in. Errors: ERR_INTERNAL too when HDF5 puts them
+ * elsewhere in the file.
+ */
+ftmpi_status ftmpi__put_dataset(ftmpi__builder *b, const char *path, hid_t type, int n_dims, const int64_t *dims,
+				size_t at) FTMPI_CHECK_RESULT;
 
 #endif

@@ -69,7 +69,7 @@ static ftmpi_status put_one_group(const ftmpi__builder *b, const char *path)
 {
 	ftmpi_status status = FTMPI_OK;
 	size_t longest = 0;
-	int n_links = ftmpi__registry_count_children(b->registry, path, &longest);
+	int n_links = ftmpi__registry_count_children(b->snapshot->registry, path, &longest);
 	hid_t properties, group = -1;
 
 	n_links = n_links > FTMPI__MAX_LINKS ? FTMPI__MAX_LINKS : n_links;
@@ -120,9 +120,27 @@ static ftmpi_status put_parents(const ftmpi__builder *b, const char *path)
 	return ftmpi__put_groups(b, parent);
 }
 
-/* Write one dataset whose bytes are in memory just as in the file. */
-ftmpi_status ftmpi__put_dataset(const ftmpi__builder *b, const char *path, hid_t type, int n_dims, const int64_t *dims,
-				const void *data)
+/* Data lie in the file as in the snapshot, one array right behind the other. */
+static ftmpi_status check_place(ftmpi__builder *b, hid_t dataset, const char *path, size_t at)
+{
+	ftmpi_status status = FTMPI_OK;
+	const haddr_t place = H5Dget_offset(dataset);
+
+	if (place == HADDR_UNDEF)
+		FTMPI_TRY(ftmpi__builder_failed(b, path, __FILE__, __LINE__));
+	if (!b->knows_base) {
+		b->knows_base = true;
+		b->base = place - at;
+	}
+	if (place < at || place - at != b->base)
+		FTMPI_FAIL(FTMPI_ERR_INTERNAL, "HDF5 puts '%s' at byte %llu of the file where %llu was expected", path,
+			   (unsigned long long)place, (unsigned long long)(b->base + at));
+done:
+	return status;
+}
+
+ftmpi_status ftmpi__put_dataset(ftmpi__builder *b, const char *path, hid_t type, int n_dims, const int64_t *dims,
+				size_t at)
 {
 	ftmpi_status status = FTMPI_OK;
 	hsize_t extent[FTMPI_MAX_DIMS];
@@ -138,8 +156,8 @@ ftmpi_status ftmpi__put_dataset(const ftmpi__builder *b, const char *path, hid_t
 	FTMPI__TRY_HDF5(b, space, path);
 	dataset = H5Dcreate2(b->file, path, type, space, H5P_DEFAULT, b->dataset_properties, H5P_DEFAULT);
 	FTMPI__TRY_HDF5(b, dataset, path);
-	if (!empty)
-		FTMPI__TRY_HDF5(b, H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data), path);
+	if (b->places && !empty)
+		FTMPI_TRY(check_place(b, dataset, path, at));
 done:
 	if (dataset >= 0 && H5Dclose(dataset) < 0 && status == FTMPI_OK)
 		status = ftmpi__builder_failed(b, path, __FILE__, __LINE__);

@@ -192,6 +192,7 @@ void ftmpi_store_close(ftmpi_store **store)
 {
 	if (*store == NULL)
 		return;
+	ftmpi__saving_clear(*store);
 	ftmpi__lock_release(&(*store)->lock_fd, (*store)->at_work);
 	if ((*store)->directory.fd >= 0)
 		(void)close((*store)->directory.fd);
@@ -223,11 +224,13 @@ const char *ftmpi_store_name(const ftmpi_store *store)
 
 int ftmpi_store_n_items(const ftmpi_store *store)
 {
+	ftmpi__store_settle(store);
 	return ftmpi__items_count(&store->state);
 }
 
 const ftmpi_store_item *ftmpi_store_get(const ftmpi_store *store, int i)
 {
+	ftmpi__store_settle(store);
 	return ftmpi__items_get(&store->state, i);
 }
 
@@ -263,7 +266,7 @@ done:
 ftmpi_status ftmpi_store_verify(const ftmpi_store *store, int i, ftmpi_reader **out)
 {
 	ftmpi_status status = FTMPI_OK;
-	const ftmpi_store_item *item = ftmpi__items_get(&store->state, i);
+	const ftmpi_store_item *item = ftmpi_store_get(store, i);
 	const ftmpi__expected expected = {.n_bytes = item->n_bytes, .digest = item->digest};
 	ftmpi_reader *reader = NULL;
 	char name[FTMPI__FILE_NAME_MAX];
@@ -409,6 +412,7 @@ ftmpi_status ftmpi_store_open_latest(ftmpi_store *store, ftmpi_reader **out)
 	ftmpi_reader *reader = NULL;
 	bool has_state;
 
+	ftmpi__store_settle(store);
 	FTMPI_TRY(find_latest(store, &reader));
 	/* Beside a run that saves and deletes, what was listed a moment ago may be gone: look again. */
 	for (int look = 0;

@@ -4,6 +4,8 @@
 #define FTMPI_CKPT_STORE_INSIDE_H
 
 #include "ckpt/reader_inside.h"
+#include "ckpt/snapshot.h"
+#include "ckpt/writer.h"
 
 #include <ftmpi/store.h>
 
@@ -27,6 +29,16 @@ typedef struct ftmpi__state {
 	double last_preserved_s;
 } ftmpi__state;
 
+/** The save that is going on, or the last one. */
+struct ftmpi__saving {
+	ftmpi__writer *writer; /**< NULL: none was needed yet */
+	ftmpi__snapshot snapshot;
+	int64_t number;
+	bool pending;           /**< with the writer, and not ended by save_end */
+	ftmpi_store_item facts; /**< of the new checkpoint */
+	double begin_s, end_s;  /**< monotonic */
+};
+
 struct ftmpi_store {
 	ftmpi__directory directory;
 	char *path; /**< what directory.path points to */
@@ -40,6 +52,7 @@ struct ftmpi_store {
 	int n_bad, n_suspect;
 	int n_vanished; /**< files that the state file lists and that are not there */
 	bool unsynced;  /**< a checkpoint has its name, but the fsync of the directory failed: the name may be lost */
+	struct ftmpi__saving saving;
 };
 
 /* store.c */
@@ -129,6 +142,19 @@ ftmpi_status ftmpi__store_scan(ftmpi_store *store) FTMPI_CHECK_RESULT;
 
 /** Whether a store may be changed, and may get a checkpoint of this number. Errors: ERR_USAGE, ERR_BUSY (its lock was lost). */
 ftmpi_status ftmpi__check_save(const ftmpi_store *store, int64_t number) FTMPI_CHECK_RESULT;
+
+/** Commit a snapshot as checkpoint `number`. On any thread. @param facts set to what the list has of it. Errors: as ftmpi_store_save. */
+ftmpi_status ftmpi__commit(ftmpi_store *store, ftmpi__snapshot *snapshot, int64_t number,
+			   ftmpi_store_item *facts) FTMPI_CHECK_RESULT;
+/** An error before the commit, told as one of the commit. @return status. */
+ftmpi_status ftmpi__not_saved(const ftmpi_store *store, int64_t number, ftmpi_status status);
+
+/* save.c */
+
+/** Wait for a save in flight: the list is the caller's then. */
+void ftmpi__store_settle(const ftmpi_store *store);
+/** End a save in flight; a failure that nobody asked for is a warning. */
+void ftmpi__saving_clear(ftmpi_store *store);
 
 /* retention.c */
 

@@ -49,10 +49,12 @@ done:
 ftmpi_status ftmpi_store_set_aside(ftmpi_store *store, int64_t *number)
 {
 	ftmpi_status status = FTMPI_OK;
-	const int newest = ftmpi__items_count(&store->state) - 1;
 	char name[FTMPI__FILE_NAME_MAX], aside[FTMPI__FILE_NAME_MAX];
 	ftmpi_store_item item;
+	int newest;
 
+	ftmpi__store_settle(store);
+	newest = ftmpi__items_count(&store->state) - 1;
 	FTMPI_TRY(ftmpi__check_save(store, 0));
 	FTMPI_TRY(check_older(store));
 	item = *ftmpi__items_get(&store->state, newest);
@@ -97,6 +99,7 @@ ftmpi_status ftmpi_store_put_back(ftmpi_store *store, int64_t number)
 	ftmpi_status status = FTMPI_OK;
 	char name[FTMPI__FILE_NAME_MAX], aside[FTMPI__FILE_NAME_MAX];
 
+	ftmpi__store_settle(store);
 	FTMPI_TRY(ftmpi__check_save(store, number));
 	ftmpi__file_name(store->name, number, "", name);
 	ftmpi__file_name(store->name, number, FTMPI__SUSPECT, aside);

@@ -7,6 +7,7 @@
  * for ever. It also keeps clear of collective metadata reads, which are broken in HDF5 1.10.5 to 1.10.8.
  *
  * 8-bit unsigned inputs go straight to the node's copy; all others pass through a block of doubles. */
+#include "base/hdf5_lock.h"
 #include "data/convert.h"
 #include "data/hdf5_array.h"
 #include "data/stream.h"
@@ -35,9 +36,11 @@ bool ftmpi__hdf5_probe(const char *path)
 	ftmpi__hdf5_silence silence;
 	bool is_hdf5;
 
+	ftmpi__hdf5_lock();
 	ftmpi__hdf5_silence_begin(&silence);
 	is_hdf5 = H5Fis_hdf5(path) > 0;
 	ftmpi__hdf5_silence_end(&silence);
+	ftmpi__hdf5_unlock();
 	return is_hdf5;
 }
 
@@ -184,10 +187,10 @@ done:
 	return status;
 }
 
-static void hdf5_close(void *context)
-{
-	struct hdf5_split *self = context;
+/* What the source's three functions do; here the lock of HDF5 is held. */
 
+static void close_split(struct hdf5_split *self)
+{
 	if (self == NULL)
 		return;
 	ftmpi__array_close(&self->inputs);
@@ -213,7 +216,8 @@ done:
 	return status;
 }
 
-static ftmpi_status hdf5_open(const char *path, ftmpi_split split, bool has_labels, ftmpi__split_info *info, void **out)
+static ftmpi_status open_split(const char *path, ftmpi_split split, bool has_labels, ftmpi__split_info *info,
+			       void **out)
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi__split_info found = {0};
@@ -237,7 +241,7 @@ static ftmpi_status hdf5_open(const char *path, ftmpi_split split, bool has_labe
 	*out = self;
 	self = NULL;
 done:
-	hdf5_close(self);
+	close_split(self);
 	return status;
 }
 
@@ -279,10 +283,9 @@ done:
 	return status;
 }
 
-static ftmpi_status hdf5_read(void *context, int64_t first, int64_t end, const ftmpi__sink *sink)
+static ftmpi_status read_split(const struct hdf5_split *self, int64_t first, int64_t end, const ftmpi__sink *sink)
 {
 	ftmpi_status status = FTMPI_OK;
-	struct hdf5_split *self = context;
 
 	if (sink->is_u8)
 		FTMPI_TRY(read_bytes(&self->inputs, first, end, sink));
@@ -291,6 +294,33 @@ static ftmpi_status hdf5_read(void *context, int64_t first, int64_t end, const f
 	FTMPI_TRY(read_values(&self->targets, first, end, ftmpi__targets_store(sink), sink));
 done:
 	return status;
+}
+
+static ftmpi_status hdf5_open(const char *path, ftmpi_split split, bool has_labels, ftmpi__split_info *info, void **out)
+{
+	ftmpi_status status;
+
+	ftmpi__hdf5_lock();
+	status = open_split(path, split, has_labels, info, out);
+	ftmpi__hdf5_unlock();
+	return status;
+}
+
+static ftmpi_status hdf5_read(void *context, int64_t first, int64_t end, const ftmpi__sink *sink)
+{
+	ftmpi_status status;
+
+	ftmpi__hdf5_lock();
+	status = read_split(context, first, end, sink);
+	ftmpi__hdf5_unlock();
+	return status;
+}
+
+static void hdf5_close(void *context)
+{
+	ftmpi__hdf5_lock();
+	close_split(context);
+	ftmpi__hdf5_unlock();
 }
 
 const ftmpi__source_ops ftmpi__hdf5_source = {

@@ -5,6 +5,7 @@
  * Saves, retention, checkpoints kept for good, replacement of the newest and of an older one; deaths of the process in the middle of saves, after
  * which the next process goes on with what it finds; fewer checkpoints kept than before; a save that fails; a damaged file that is set aside. The
  * clock is the driver's own, so that each run does the same. */
+#include "save_mode.h"
 #include "shim.h"
 
 #include <dlfcn.h>
@@ -89,7 +90,7 @@ static ftmpi_status try_save(struct life *life, int64_t number)
 	life->now_s += 100;
 	for (int i = 0; i < N_VALUES; i++)
 		life->values[i] = (float)(life->n_saves * 1000 + i);
-	return ftmpi_store_save(life->store, life->registry, number, NULL);
+	return save_in_mode(life->store, life->registry, number);
 }
 
 static void save(struct life *life, int64_t number)

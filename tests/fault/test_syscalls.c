@@ -92,7 +92,7 @@ static bool fail_one(const struct way *way, int n, int *n_forgiven, int *n_calls
 	two = read_bytes(fixture_file(&f, 2, "", file));
 	sample_fill(&f.s, 3);
 	shim_arm(n, way->failure, way->error);
-	status = ftmpi_store_save(f.store, f.registry, 3, NULL);
+	status = save_in_mode(f.store, f.registry, 3);
 	*n_calls = shim_calls(&name) > n || status == FTMPI_OK ? shim_calls(&name) : MAX_CALLS;
 	(void)snprintf(call, sizeof call, "%s", name);
 	shim_arm(0, SHIM_ERROR, 0);
@@ -215,7 +215,7 @@ static int become_read_only(void)
 	ftmpi_store_options_init(&o);
 	NEED(mount_small("readonly", "size=1m"), 77);
 	NEED(r != NULL && ftmpi_store_open("readonly/run", &o, &store) == FTMPI_OK, 1);
-	NEED(ftmpi_store_save(store, r, 1, NULL) == FTMPI_OK, 2);
+	NEED(save_in_mode(store, r, 1) == FTMPI_OK, 2);
 	/* The lock file is open for writing, so a remount under the run is refused: only an error of the device does that, as the way `readonly` above. */
 	NEED(mount(NULL, "readonly", NULL, MS_REMOUNT | MS_RDONLY, NULL) != 0 && errno == EBUSY, 10);
 	ftmpi_store_close(&store);
@@ -228,7 +228,7 @@ static int become_read_only(void)
 	o.read_only = false;
 	NEED(mount(NULL, "readonly", NULL, MS_REMOUNT, NULL) == 0, 7);
 	NEED(ftmpi_store_open("readonly/run", &o, &store) == FTMPI_OK, 8);
-	NEED(ftmpi_store_save(store, r, 2, NULL) == FTMPI_OK && latest_is(store, "ckpt-2."), 9);
+	NEED(save_in_mode(store, r, 2) == FTMPI_OK && latest_is(store, "ckpt-2."), 9);
 	return 0;
 }
 
@@ -262,19 +262,19 @@ static int run_out_of_room(void)
 	NEED(mount_small("small", "size=8m"), 77);
 	NEED(r != NULL && ftmpi_store_open("small/run", &o, &store) == FTMPI_OK, 1);
 	for (int i = 1; i <= 40; i++)
-		NEED(ftmpi_store_save(store, r, i, NULL) == FTMPI_OK, 2);
+		NEED(save_in_mode(store, r, i) == FTMPI_OK, 2);
 	NEED(fill("small", IMAGE + 70000), 3); /* the image and the slack, but no state file of 40 */
-	NEED(ftmpi_store_save(store, r, 41, NULL) == FTMPI_ERR_NO_SPACE, 4);
+	NEED(save_in_mode(store, r, 41) == FTMPI_ERR_NO_SPACE, 4);
 	NEED(strstr(ftmpi_error_message(), "no room in 'small/run' for a file of") != NULL, 5);
 	NEED(count_names("small/run", "ckpt-") == 40 && latest_is(store, "ckpt-40."), 6);
 	NEED(unlink("small/filler") == 0 && fill("small", IMAGE + 110000), 7);
-	NEED(ftmpi_store_save(store, r, 41, NULL) == FTMPI_OK && latest_is(store, "ckpt-41."), 8);
+	NEED(save_in_mode(store, r, 41) == FTMPI_OK && latest_is(store, "ckpt-41."), 8);
 	/* Full to the last byte. */
 	NEED(fill("small", 0), 9);
-	NEED(ftmpi_store_save(store, r, 42, NULL) == FTMPI_ERR_NO_SPACE, 10);
+	NEED(save_in_mode(store, r, 42) == FTMPI_ERR_NO_SPACE, 10);
 	NEED(count_names("small/run", ".tmp") == 0 && latest_is(store, "ckpt-41."), 11);
 	/* Another run's file goes: the next save works. */
-	NEED(unlink("small/filler") == 0 && ftmpi_store_save(store, r, 43, NULL) == FTMPI_OK, 12);
+	NEED(unlink("small/filler") == 0 && save_in_mode(store, r, 43) == FTMPI_OK, 12);
 	return 0;
 }
 

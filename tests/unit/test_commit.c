@@ -18,6 +18,7 @@ static const struct point {
 	const char *name;
 	int done;
 } points[] = {
+	{"save.stage", 0},
 	{"save.begin", 0},
 	{"save.open", 0},
 	{"save.write", 0},
@@ -33,13 +34,14 @@ static const struct point {
 
 enum { N_POINTS = sizeof points / sizeof points[0] };
 
-/* Every failpoint of a store's save is in the table above; save.params is passed before the store is asked. */
+/* Every failpoint of a store's save is in the table above; save.params and save.wait are passed outside of the store. */
 static void test_points_are_complete(void **state)
 {
 	(void)state;
 	for (int i = 0; i < FTMPI_FP_COUNT; i++) {
 		const char *name = ftmpi_failpoint_name((ftmpi_failpoint)i);
-		bool known = strncmp(name, "save.", 5) != 0 || strcmp(name, "save.params") == 0;
+		bool known = strncmp(name, "save.", 5) != 0 || strcmp(name, "save.params") == 0 ||
+			     strcmp(name, "save.wait") == 0;
 
 		for (int j = 0; j < N_POINTS; j++)
 			known = known || strcmp(points[j].name, name) == 0;
@@ -74,7 +76,7 @@ static int save_in_child(store_fixture *f, const char *spec, int number, int see
 		if (ftmpi_store_open(f->directory, &f->options, &store) != FTMPI_OK ||
 		    ftmpi_failpoints_arm(spec, 0) != FTMPI_OK)
 			_exit(100);
-		_exit(ftmpi_store_save(store, f->registry, number, NULL) == FTMPI_OK ? 0 : 101);
+		_exit(save_in_mode(store, f->registry, number) == FTMPI_OK ? 0 : 101);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return status;
@@ -154,6 +156,7 @@ static const struct failure {
 	bool published; /* the new file stays */
 	const char *message;
 } failures[] = {
+	{"save.stage:error=ENOMEM", FTMPI_ERR_MEMORY, false, "was not saved: cannot copy the arrays: Cannot allocate"},
 	{"save.begin:error=EIO", FTMPI_ERR_IO, false, "was not saved: cannot begin: Input/output error; older"},
 	{"save.open:error=EACCES", FTMPI_ERR_IO, false, "cannot create 'failing/ckpt-3.weights.h5.tmp': Permission"},
 	{"save.open:error=ENOSPC", FTMPI_ERR_NO_SPACE, false, "No space left on device; older checkpoints are untouch"},
@@ -230,7 +233,7 @@ static void test_state_file_in_the_way(void **state)
 		     "'barred/checkpoint.tmp': Is a directory; older checkpoints are untouched");
 	assert_items(f.store, "1 2 3");
 	sample_fill(&f.s, 7);
-	assert_fails(ftmpi_store_save(f.store, f.registry, 2, NULL), FTMPI_ERR_IO,
+	assert_fails(save_in_mode(f.store, f.registry, 2), FTMPI_ERR_IO,
 		     "checkpoint 'barred/ckpt-2.weights.h5' was not saved: cannot create 'barred/checkpoint.tmp'");
 	now = read_bytes(fixture_file(&f, 2, "", file));
 	assert_buffer_equal(&two, &now);
@@ -297,7 +300,7 @@ static void test_file_size_limit(void **state)
 		if (ftmpi_store_open(f.directory, &f.options, &store) != FTMPI_OK ||
 		    setrlimit(RLIMIT_FSIZE, &limit) != 0)
 			_exit(100);
-		if (ftmpi_store_save(store, f.registry, 3, NULL) != FTMPI_ERR_IO ||
+		if (save_in_mode(store, f.registry, 3) != FTMPI_ERR_IO ||
 		    strstr(ftmpi_error_message(), "File too large; older checkpoints are untouched") == NULL)
 			_exit(101);
 		_exit(file_exists("limited/ckpt-3.weights.h5.tmp") ? 102 : 0);

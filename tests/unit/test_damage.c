@@ -194,13 +194,13 @@ static void test_absurd_numbers(void **state)
 		{"dimension", 4, 5, "more data than the file holds", {2, 2, 1, 1}, 1},
 		{"product that overflows", 4, 7, "more data than the file holds", {2, 2, 1, 1}, 0x7f},
 		{"negative dimension", 4, 7, "an absurd dimension", {2, 2, 1, 1}, 0x80},
-		{"address", 6, 3, "data beyond the end of the file", {8, 0x12, 0, 0, 4, 1}, 1},
-		{"address that overflows", 6, 7, "data beyond the end of the file", {8, 0x12, 0, 0, 4, 1}, 0xff},
-		{"length of the data", 6, 8, "data beyond the end of the file", {8, 0x12, 0, 0, 4, 1}, 25},
-		{"class of the layout", 5, 0, "storage that is not contiguous", {8, 0x12, 0, 0, 4}, 2},
+		{"address", 6, 3, "data beyond the end of the file", {8, 0x12, 0, 1, 4, 1}, 1},
+		{"address that overflows", 6, 7, "data beyond the end of the file", {8, 0x12, 0, 1, 4, 1}, 0xff},
+		{"length of the data", 6, 8, "data beyond the end of the file", {8, 0x12, 0, 1, 4, 1}, 25},
+		{"class of the layout", 5, 0, "storage that is not contiguous", {8, 0x12, 0, 1, 4}, 2},
 		{"message length", 2, 0, "a message beyond the end of its header", {8, 0x12}, 0x7f},
 		{"shared message", 3, 0, "a shared message", {8, 0x12, 0}, 2},
-		{"continuation", 0, 0, "a header beyond the end of the file", {8, 0x12, 0, 0}, 0x10},
+		{"continuation", 0, 0, "a header beyond the end of the file", {8, 0x12, 0, 1}, 0x10},
 	};
 	const size_t n = fixture.image.n_bytes;
 

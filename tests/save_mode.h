@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tests of saving run in two modes: with FTMPI_ASYNC_CHECKPOINT=true the store's writer does each save. */
+#ifndef FTMPI_TESTS_SAVE_MODE_H
+#define FTMPI_TESTS_SAVE_MODE_H
+
+#include <ftmpi/store.h>
+#include <stdlib.h>
+#include <string.h>
+
+/** ftmpi_store_save, in the mode that the environment says. */
+static inline ftmpi_status save_in_mode(ftmpi_store *store, const ftmpi_registry *registry, int64_t number)
+{
+	const char *mode = getenv("FTMPI_ASYNC_CHECKPOINT");
+	ftmpi_status status;
+
+	if (mode == NULL || strcmp(mode, "true") != 0)
+		return ftmpi_store_save(store, registry, number, NULL);
+	status = ftmpi_store_save_begin(store, registry, number);
+	return status == FTMPI_OK ? ftmpi_store_save_end(store, NULL, NULL) : status;
+}
+
+#endif
