@@ -100,8 +100,9 @@ FTMPI_API bool ftmpi_fit_save_wanted(const ftmpi_fit *fit);
 
 /** The last save that a callback told of. */
 typedef struct ftmpi_save_event {
-	int64_t step;  /**< −1: there was none */
-	double save_s; /**< how long the ranks waited for it */
+	int64_t step;   /**< −1: there was none */
+	double save_s;  /**< how long the ranks waited for it */
+	double write_s; /**< how long it took until it was durable */
 } ftmpi_save_event;
 
 /** A callback that saves tells of it, alike on all ranks: a preemption plans with the time, and others may report it. Local. */

@@ -65,6 +65,29 @@ FTMPI_API ftmpi_status ftmpi_manager_save(ftmpi_manager *manager, const int64_t 
 					  const char **path) FTMPI_CHECK_RESULT;
 
 /**
+ * Begin to save, unless it is not time: the state is copied, and written by a thread of the chief while the training goes on. Collective. It is a checkpoint only
+ * once ftmpi_manager_save_end says so; a save that is in flight already is ended first, and if it failed its error is returned and nothing is begun.
+ * @param checkpoint_number, check_interval as for ftmpi_manager_save. @param begun set to whether a save is in flight now; NULL: not wanted.
+ * Errors (agreed): as before_save and ftmpi_store_save_begin, and of the save before.
+ * Cost: one pass over the state on the chief beside before_save; memory for one copy of it, kept for the next save.
+ */
+FTMPI_API ftmpi_status ftmpi_manager_save_begin(ftmpi_manager *manager, const int64_t *checkpoint_number,
+						bool check_interval, bool *begun) FTMPI_CHECK_RESULT;
+
+/** Whether the save in flight is over, so that ftmpi_manager_save_end does not wait: on the chief; false elsewhere. Local. */
+FTMPI_API bool ftmpi_manager_save_ready(const ftmpi_manager *manager);
+
+/**
+ * Wait for the save in flight, and bring the lists up to date. Collective. Every function that saves or restores does so first; a restore takes the error for
+ * a warning. @param path set to the new checkpoint's file, valid until the next call, or to NULL when none was in flight; on every rank. NULL: not wanted.
+ * Errors (agreed): as ftmpi_store_save; counter and interval are as before the save then.
+ */
+FTMPI_API ftmpi_status ftmpi_manager_save_end(ftmpi_manager *manager, const char **path) FTMPI_CHECK_RESULT;
+
+/** Seconds from the begin of the last save that was in flight until it was over. Local, the same on all ranks. */
+FTMPI_API double ftmpi_manager_write_s(const ftmpi_manager *manager);
+
+/**
  * Restore the newest good checkpoint, setting bad ones aside, or call init_fn when there is none. Collective. Everything in the program must be in the
  * file. The next save continues its numbers: after a fallback from a bad ckpt-5 to ckpt-4 comes a new ckpt-5.
  * @param path set to the file, valid until the next call, or to NULL when there was none; on every rank. NULL: not wanted.

@@ -38,6 +38,12 @@ typedef struct ftmpi_saver_options {
 	double overhead; /**< FTMPI_SAVE_AUTO: most of the time that saves may make the training wait, above 0 and at most 1; wins over the formula */
 	bool at_begin;   /**< save before the first step, at the step that the fit begins or goes on with */
 	bool log;        /**< print the Estimator's lines */
+	/**
+	 * Let a thread of the chief write each checkpoint while the training goes on. How it went is told at the end of the step in which it was over; it is
+	 * waited for before the next save, a restore and the end of the fit, and at once where nothing must happen without it (a preemption, the last save).
+	 * Where a listener has an after_save, every save is waited for: the step at which it asks for the end must not depend on the disk.
+	 */
+	bool async;
 	ftmpi_on_save_error on_error;
 	const ftmpi_saving_listener *const *listeners;
 	int n_listeners;

@@ -39,6 +39,7 @@ struct app_options {
 	double save_s, keep_hours, lock_wait_s;
 	char checkpoint_interval[32]; /* "auto", or empty */
 	double checkpoint_overhead;
+	bool async_checkpoint;
 	char on_save_error[32];
 	/* divergence */
 	char on_divergence[32];

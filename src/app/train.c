@@ -299,6 +299,7 @@ static ftmpi_status create_saver(const struct app_context *app, ftmpi_saver **ou
 		.overhead = o->checkpoint_overhead,
 		.at_begin = rolls_back(o) && !app->found,
 		.log = strcmp(o->progress, "log") == 0,
+		.async = o->async_checkpoint,
 		.on_error = strcmp(o->on_save_error, "stop") == 0 ? FTMPI_SAVE_ERROR_STOP : FTMPI_SAVE_ERROR_CONTINUE};
 
 	return ftmpi_saver_create(app->store, &options, out);

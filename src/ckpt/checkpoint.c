@@ -2,16 +2,20 @@
 /* The checkpoint object: what is tracked, and saving it. restore.c has the way back.
  *
  * The registry holds what the file holds, on every rank the same list; the save counter is its first entry. The chief saves, all ranks agree on the
- * outcome. Invariant: the counter changes only with a save that succeeded, or by a restore. */
+ * outcome. Invariant: the counter changes only with a save that succeeded or is in flight, or by a restore. */
 #include "ckpt/checkpoint_inside.h"
 #include "ckpt/digests.h"
 #include "ckpt/store_inside.h"
 
+#include <ftmpi/failpoint.h>
 #include <ftmpi/watchdog.h>
 #include <stdio.h>
 #include <string.h>
 
 #define USER "ftmpi/user/"
+
+/* How long a wait for the writer takes no look at whether it is at work. */
+#define LOOK_S 0.1
 
 ftmpi_status ftmpi_checkpoint_create(const ftmpi_comm *comm, ftmpi_checkpoint **out)
 {
@@ -124,6 +128,60 @@ ftmpi_status ftmpi__checkpoint_save(ftmpi_checkpoint *c, ftmpi_store *store, int
 	if (status != FTMPI_OK)
 		c->save_counter = old_counter;
 	FTMPI_TRY(status);
+done:
+	return status;
+}
+
+ftmpi_status ftmpi__checkpoint_save_begin(ftmpi_checkpoint *c, ftmpi_store *store, int64_t number, int64_t counter)
+{
+	ftmpi_status status = FTMPI_OK;
+	const int64_t old_counter = c->save_counter;
+	ftmpi_mark before;
+
+	FTMPI_TRY(before_save(c));
+	before = ftmpi_watch_begin(c->comm, FTMPI_PHASE_SAVE, NULL);
+	c->save_counter = counter;
+	if (ftmpi_comm_is_chief(c->comm))
+		status = ftmpi_store_save_begin(store, c->registry, number);
+	status = ftmpi_agree(c->comm, status);
+	ftmpi_watch_end(c->comm, before);
+	if (status != FTMPI_OK)
+		c->save_counter = old_counter;
+	FTMPI_TRY(status);
+done:
+	return status;
+}
+
+void ftmpi__wait_for_writer(const ftmpi_comm *comm, ftmpi_store *store)
+{
+	const ftmpi_mark before = ftmpi_watch_begin(comm, FTMPI_PHASE_SAVE, NULL);
+	double cpu_s = 0;
+
+	if (!ftmpi_store_save_wait(store, 0))
+		(void)ftmpi_failpoint_hit(FTMPI_FP_SAVE_WAIT);
+	while (!ftmpi_store_save_wait(store, LOOK_S)) {
+		const double now_s = ftmpi_store_save_cpu_s(store);
+
+		if (now_s > cpu_s)
+			ftmpi_watch_alive(comm);
+		cpu_s = now_s;
+	}
+	ftmpi_watch_end(comm, before);
+}
+
+ftmpi_status ftmpi__checkpoint_save_end(ftmpi_checkpoint *c, ftmpi_store *store, int64_t old_counter, double *write_s)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	if (ftmpi_comm_is_chief(c->comm)) {
+		ftmpi__wait_for_writer(c->comm, store);
+		status = ftmpi_store_save_end(store, NULL, write_s);
+	}
+	status = ftmpi_agree(c->comm, status);
+	if (status != FTMPI_OK)
+		c->save_counter = old_counter;
+	FTMPI_TRY(status);
+	FTMPI_TRY(ftmpi_broadcast(c->comm, write_s, (int64_t)sizeof *write_s, FTMPI_CHIEF));
 done:
 	return status;
 }

@@ -29,6 +29,17 @@ int64_t ftmpi__checkpoint_next(const ftmpi_checkpoint *checkpoint, int64_t newes
 ftmpi_status ftmpi__checkpoint_save(ftmpi_checkpoint *checkpoint, ftmpi_store *store, int64_t number,
 				    int64_t counter) FTMPI_CHECK_RESULT;
 
+/** Begin the same with the store's writer. Collective. After an error the counter is as before, and nothing is in flight. Errors: as before_save and
+ * ftmpi_store_save_begin. */
+ftmpi_status ftmpi__checkpoint_save_begin(ftmpi_checkpoint *checkpoint, ftmpi_store *store, int64_t number,
+					  int64_t counter) FTMPI_CHECK_RESULT;
+/** End it: wait for the writer, agree on how it went. Collective. @param old_counter what the save counter becomes on an error. @param write_s set to the
+ * seconds from its begin until it was over, on every rank. Errors: as ftmpi_store_save_end. */
+ftmpi_status ftmpi__checkpoint_save_end(ftmpi_checkpoint *checkpoint, ftmpi_store *store, int64_t old_counter,
+					double *write_s) FTMPI_CHECK_RESULT;
+/** On the chief: wait for the writer, and show the watchdog that it is at work. Local. */
+void ftmpi__wait_for_writer(const ftmpi_comm *comm, ftmpi_store *store);
+
 /* restore.c */
 
 /** Restore from the chief's reader, as ftmpi_checkpoint_restore says. Collective. @param with_counter whether the save counter is restored too. */

@@ -4,7 +4,7 @@
  * The chief decides and tells; each rank keeps the list of files that the chief told last, so that asking for it needs no message. A number of the
  * manager's own lies above every number that the folder had at the opening or at a restore, or that was saved since: checkpoints are ordered
  * by number, so the last one saved is the newest, and none is overwritten. A save that failed counts for nothing: not for the counter, not for the
- * interval, not for the numbers. */
+ * interval, not for the numbers. A save in flight counts when it is ended. */
 #include "ckpt/checkpoint_inside.h"
 #include "ckpt/store_inside.h"
 
@@ -27,6 +27,11 @@ struct ftmpi_manager {
 	ftmpi_buffer files;   /* their paths, each in row_bytes */
 	size_t row_bytes;
 	char path[FTMPI_PATH_MAX]; /* the last answer */
+	struct {
+		bool is_there;
+		int64_t number, old_counter, step;
+	} flight;       /* the save in flight, the same on all ranks; step: the step counter's when it began */
+	double write_s; /* of the last save that was in flight */
 };
 
 void ftmpi_manager_options_init(ftmpi_manager_options *options)
@@ -225,12 +230,23 @@ ftmpi_status ftmpi_manager_create_on_store(ftmpi_checkpoint *checkpoint, ftmpi_s
 	return begin(checkpoint, NULL, store, false, options, out);
 }
 
+/* On the chief: the save becomes durable or does not, and nobody is there to hear of it. */
+static void end_unasked(ftmpi_manager *m)
+{
+	ftmpi__wait_for_writer(m->checkpoint->comm, m->store);
+	if (ftmpi_store_save_end(m->store, NULL, NULL) != FTMPI_OK)
+		ftmpi_log(FTMPI_LOG_WARNING, "%s", ftmpi_error_message());
+	ftmpi_error_clear();
+}
+
 void ftmpi_manager_destroy(ftmpi_manager **manager)
 {
 	ftmpi_manager *m = *manager;
 
 	if (m == NULL)
 		return;
+	if (m->flight.is_there && is_chief(m))
+		end_unasked(m);
 	if (m->owns_store)
 		ftmpi_store_close(&m->store);
 	ftmpi_buffer_clear(&m->directory);
@@ -241,13 +257,22 @@ void ftmpi_manager_destroy(ftmpi_manager **manager)
 	*manager = NULL;
 }
 
-/* A step was saved or restored: the interval counts from it. */
-static void note_step(ftmpi_manager *m)
+static int64_t step_now(const ftmpi_manager *m)
 {
-	if (m->options.checkpoint_interval == 0)
-		return;
-	m->has_last = true;
-	m->last_step = *m->options.step_counter;
+	return m->options.checkpoint_interval == 0 ? 0 : *m->options.step_counter;
+}
+
+/* A step was saved or restored: the interval counts from it. */
+static void note_step(ftmpi_manager *m, int64_t step)
+{
+	m->has_last = m->options.checkpoint_interval > 0;
+	m->last_step = step;
+}
+
+static void note_save(ftmpi_manager *m, int64_t number, int64_t step)
+{
+	m->highest = number > m->highest ? number : m->highest;
+	note_step(m, step);
 }
 
 static bool is_due(const ftmpi_manager *m, bool check_interval)
@@ -277,23 +302,39 @@ static struct decision decide(const ftmpi_manager *m, const int64_t *number, boo
 				 .counter = ftmpi__checkpoint_next(m->checkpoint, -1)};
 }
 
-/* Save, and bring the lists up to date: also after an error, since the save may have deleted old ones to make room. */
-static ftmpi_status save(ftmpi_manager *m, const struct decision *d)
+static void warn_of_newer(const ftmpi_manager *m, const struct decision *d)
 {
-	ftmpi_status status = FTMPI_OK, saved;
-
 	if (is_chief(m) && d->number >= 0 && d->number < m->highest)
 		ftmpi_log(FTMPI_LOG_WARNING,
 			  "'%s' has checkpoint %lld: it stays the newest one, before %lld which is being saved",
 			  m->directory.data, (long long)m->highest, (long long)d->number);
-	saved = ftmpi__checkpoint_save(m->checkpoint, m->store, d->number, d->counter);
-	if (saved == FTMPI_OK) {
-		m->highest = d->number > m->highest ? d->number : m->highest;
-		note_step(m);
-	}
+}
+
+/* After a save: the lists, also after an error, since it may have deleted old ones to make room. */
+static ftmpi_status conclude(ftmpi_manager *m, ftmpi_status saved, int64_t number, int64_t step)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	if (saved == FTMPI_OK)
+		note_save(m, number, step);
 	if (saved != FTMPI_ERR_MPI)
 		FTMPI_TRY(refresh(m));
 	FTMPI_TRY(saved);
+done:
+	return status;
+}
+
+/* End what is in flight, then decide whether to save. Collective. */
+static ftmpi_status begin_save(ftmpi_manager *m, const int64_t *number, bool check_interval, struct decision *d)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	FTMPI_TRY(ftmpi_manager_save_end(m, NULL));
+	if (is_chief(m))
+		*d = decide(m, number, check_interval);
+	FTMPI_TRY(ftmpi_broadcast(m->checkpoint->comm, d, (int64_t)sizeof *d, FTMPI_CHIEF));
+	if (d->is_due)
+		warn_of_newer(m, d);
 done:
 	return status;
 }
@@ -304,17 +345,66 @@ ftmpi_status ftmpi_manager_save(ftmpi_manager *m, const int64_t *checkpoint_numb
 	ftmpi_status status = FTMPI_OK;
 	struct decision d = {0};
 
-	if (is_chief(m))
-		d = decide(m, checkpoint_number, check_interval);
-	FTMPI_TRY(ftmpi_broadcast(m->checkpoint->comm, &d, (int64_t)sizeof d, FTMPI_CHIEF));
+	FTMPI_TRY(begin_save(m, checkpoint_number, check_interval, &d));
 	if (d.is_due) {
-		FTMPI_TRY(save(m, &d));
+		status = ftmpi__checkpoint_save(m->checkpoint, m->store, d.number, d.counter);
+		FTMPI_TRY(conclude(m, status, d.number, step_now(m)));
 		format_path(m, d.number, m->path, sizeof m->path);
 	}
 	if (path != NULL)
 		*path = d.is_due ? m->path : NULL;
 done:
 	return status;
+}
+
+ftmpi_status ftmpi_manager_save_begin(ftmpi_manager *m, const int64_t *checkpoint_number, bool check_interval,
+				      bool *begun)
+{
+	ftmpi_status status = FTMPI_OK;
+	const int64_t step = step_now(m);
+	struct decision d = {0};
+	int64_t old_counter;
+
+	FTMPI_TRY(begin_save(m, checkpoint_number, check_interval, &d));
+	old_counter = m->checkpoint->save_counter;
+	if (d.is_due) {
+		FTMPI_TRY(ftmpi__checkpoint_save_begin(m->checkpoint, m->store, d.number, d.counter));
+		m->flight.is_there = true;
+		m->flight.number = d.number;
+		m->flight.old_counter = old_counter;
+		m->flight.step = step;
+	}
+	if (begun != NULL)
+		*begun = d.is_due;
+done:
+	return status;
+}
+
+bool ftmpi_manager_save_ready(const ftmpi_manager *m)
+{
+	return m->flight.is_there && is_chief(m) && ftmpi_store_save_wait(m->store, 0);
+}
+
+ftmpi_status ftmpi_manager_save_end(ftmpi_manager *m, const char **path)
+{
+	ftmpi_status status = FTMPI_OK;
+	const bool is_there = m->flight.is_there;
+
+	m->flight.is_there = false;
+	if (is_there) {
+		status = ftmpi__checkpoint_save_end(m->checkpoint, m->store, m->flight.old_counter, &m->write_s);
+		FTMPI_TRY(conclude(m, status, m->flight.number, m->flight.step));
+		format_path(m, m->flight.number, m->path, sizeof m->path);
+	}
+	if (path != NULL)
+		*path = is_there ? m->path : NULL;
+done:
+	return status;
+}
+
+double ftmpi_manager_write_s(const ftmpi_manager *m)
+{
+	return m->write_s;
 }
 
 /* Open the newest good checkpoint. Collective. @param reader set on the chief. @param found whether there is one, on every rank. */
@@ -348,11 +438,16 @@ ftmpi_status ftmpi_manager_restore_or_initialize(ftmpi_manager *m, const char **
 	ftmpi_reader *reader = NULL;
 	bool found = false;
 
+	status = ftmpi_manager_save_end(m, NULL);
+	if (status != FTMPI_OK && status != FTMPI_ERR_MPI && is_chief(m))
+		ftmpi_log(FTMPI_LOG_WARNING, "%s", ftmpi_error_message());
+	if (status == FTMPI_ERR_MPI)
+		FTMPI_TRY(status);
 	FTMPI_TRY(open_latest(m, &reader, &found));
 	if (found) {
 		FTMPI_TRY(ftmpi__checkpoint_restore(m->checkpoint, reader, true, NULL));
 		format_path(m, newest_number(m), m->path, sizeof m->path);
-		note_step(m);
+		note_step(m, step_now(m));
 	} else {
 		FTMPI_TRY(initialize(m));
 	}

@@ -195,10 +195,10 @@ done:
 	return status;
 }
 
-/* Time for one more step and a save, on the safe side. */
+/* Time for one more step and a save, after one in flight, on the safe side. */
 static double needed_s(const ftmpi_fit *f)
 {
-	return 3.0 * f->step_s + 2.0 * f->last_save.save_s + 1.0;
+	return 3.0 * f->step_s + 2.0 * f->last_save.write_s + 1.0;
 }
 
 enum { MEAN_LOSSES = 50, LEAST_LOSSES = 20 };

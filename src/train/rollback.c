@@ -139,6 +139,7 @@ static ftmpi_status diverged(void *context, ftmpi_fit *fit)
 	(void)snprintf(why, sizeof why, "%.*s", (int)strcspn(message, ";"), message);
 	ftmpi_error_clear();
 	(void)ftmpi_failpoint_hit(FTMPI_FP_ROLLBACK_BEGIN);
+	FTMPI_TRY(ftmpi__saver_finish(r->saver, fit));
 	FTMPI_TRY(ftmpi__fit_restore(fit, ftmpi__saver_manager(r->saver), &path));
 	if (path == NULL)
 		FTMPI_FAIL(FTMPI_ERR_DIVERGED, "%s; there is no checkpoint to go back to", why);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* When to save, and what a failed save means.
+/* When to save, when a save counts, and what a failed one means.
  *
  * A save is decided where all ranks decide alike: by step, by epoch, by preemption; the chief's clock is heard through a flag that rides along with a
- * step. `saved_at_s` is saved too, so the phase of the clock goes on over relaunches. How many seconds apart saves are can be left to cadence.h. */
+ * step, and so is the end of a save in flight. `saved_at_s` is saved too, so the phase of the clock goes on over relaunches. How many seconds apart
+ * saves are can be left to cadence.h. */
 #include "train/saver.h"
 
 #include "train/cadence.h"
 #include "train/clock.h"
+#include "train/trainer.h"
 
 #include <ftmpi/log.h>
 
@@ -21,6 +23,11 @@ struct ftmpi_saver {
 	double failed_at_s; /* calendar: the last try, if it failed since the last save */
 	int64_t saved_step; /* −1: none in this fit */
 	struct ftmpi__cadence cadence;
+	struct {
+		bool is_there;
+		int64_t step;
+		double saved_at_s, waited_s; /* saved_at_s: what it was before */
+	} flight;                            /* the save in flight, alike on all ranks */
 };
 
 void ftmpi_saver_options_init(ftmpi_saver_options *options)
@@ -39,6 +46,7 @@ static ftmpi_status attach(void *context, ftmpi_fit *fit)
 	ftmpi_saver *s = context;
 
 	s->saved_step = -1;
+	s->flight.is_there = false;
 	s->saved_at_s = ftmpi__calendar_s();
 	s->failed_at_s = 0;
 	FTMPI_TRY(ftmpi__cadence_attach(&s->cadence, finds_out(s) ? s->options.overhead : 0, fit));
@@ -66,23 +74,17 @@ static bool may_go_on(const ftmpi_saver *s, ftmpi_status status, bool last)
 	       (status == FTMPI_ERR_IO || status == FTMPI_ERR_NO_SPACE);
 }
 
-static ftmpi_status write_checkpoint(ftmpi_saver *s, ftmpi_fit *fit, int64_t step, bool last)
+static void log_listeners(const ftmpi_saver *s, const char *when, int64_t step)
 {
-	ftmpi_status status = FTMPI_OK;
-	const double begin_s = ftmpi__now_s(), saved_at_s = s->saved_at_s;
-	double save_s;
+	if (s->options.log)
+		ftmpi_log(FTMPI_LOG_INFO, "Calling checkpoint listeners %s saving checkpoint %lld...", when,
+			  (long long)step);
+}
 
-	s->saved_at_s = ftmpi__calendar_s();
-	status = ftmpi_manager_save(s->manager, &step, false, NULL);
-	if (status == FTMPI_OK) {
-		s->saved_step = step;
-		s->failed_at_s = 0;
-		save_s = ftmpi__now_s() - begin_s;
-		ftmpi_fit_saved(fit, save_s);
-		if (!last)
-			ftmpi__cadence_saved(&s->cadence, fit, save_s);
-		return status;
-	}
+/* @param saved_at_s what the clock counts from again. */
+static ftmpi_status fail(ftmpi_saver *s, const ftmpi_fit *fit, int64_t step, double saved_at_s, bool last,
+			 ftmpi_status status)
+{
 	s->failed_at_s = s->saved_at_s;
 	s->saved_at_s = saved_at_s;
 	if (!may_go_on(s, status, last))
@@ -96,11 +98,84 @@ static ftmpi_status write_checkpoint(ftmpi_saver *s, ftmpi_fit *fit, int64_t ste
 	return FTMPI_OK;
 }
 
-static void log_listeners(const ftmpi_saver *s, const char *when, int64_t step)
+/* It is durable. @param typical what it cost tells what the next ones will. */
+static ftmpi_status announce(ftmpi_saver *s, ftmpi_fit *fit, const ftmpi_save_event *event, bool typical)
 {
-	if (s->options.log)
-		ftmpi_log(FTMPI_LOG_INFO, "Calling checkpoint listeners %s saving checkpoint %lld...", when,
-			  (long long)step);
+	ftmpi_status status = FTMPI_OK;
+	bool stop = false;
+
+	s->saved_step = event->step;
+	s->failed_at_s = 0;
+	ftmpi__fit_take_save(fit, *event);
+	if (typical)
+		ftmpi__cadence_saved(&s->cadence, fit, event->save_s);
+	log_listeners(s, "after", event->step);
+	LISTEN(s, fit, after_save, event->step, &stop);
+	if (stop)
+		ftmpi_fit_stop(fit);
+done:
+	return status;
+}
+
+ftmpi_status ftmpi__saver_finish(ftmpi_saver *s, ftmpi_fit *fit)
+{
+	ftmpi_status status = FTMPI_OK;
+	const double begin_s = ftmpi__now_s();
+	ftmpi_save_event event = {.step = s->flight.step};
+
+	if (!s->flight.is_there)
+		goto done;
+	s->flight.is_there = false;
+	status = ftmpi_manager_save_end(s->manager, NULL);
+	if (status != FTMPI_OK) {
+		status = fail(s, fit, s->flight.step, s->flight.saved_at_s, false, status);
+		goto done;
+	}
+	event.save_s = s->flight.waited_s + ftmpi__now_s() - begin_s;
+	event.write_s = ftmpi_manager_write_s(s->manager);
+	FTMPI_TRY(announce(s, fit, &event, true));
+done:
+	return status;
+}
+
+/* Save, and go on when the state is copied. */
+static ftmpi_status begin_write(ftmpi_saver *s, ftmpi_fit *fit, int64_t step)
+{
+	const double begin_s = ftmpi__now_s(), saved_at_s = s->saved_at_s;
+	ftmpi_status status;
+
+	s->saved_at_s = ftmpi__calendar_s();
+	status = ftmpi_manager_save_begin(s->manager, &step, false, NULL);
+	if (status != FTMPI_OK)
+		return fail(s, fit, step, saved_at_s, false, status);
+	s->flight.is_there = true;
+	s->flight.step = step;
+	s->flight.saved_at_s = saved_at_s;
+	s->flight.waited_s = ftmpi__now_s() - begin_s;
+	return status;
+}
+
+/* Save, and go on when it is durable. */
+static ftmpi_status write_now(ftmpi_saver *s, ftmpi_fit *fit, int64_t step, bool last)
+{
+	ftmpi_status status = FTMPI_OK;
+	const double begin_s = ftmpi__now_s(), saved_at_s = s->saved_at_s;
+	ftmpi_save_event event = {.step = step};
+
+	s->saved_at_s = ftmpi__calendar_s();
+	status = ftmpi_manager_save(s->manager, &step, false, NULL);
+	if (status != FTMPI_OK)
+		return fail(s, fit, step, saved_at_s, last, status);
+	event.save_s = event.write_s = ftmpi__now_s() - begin_s;
+	return announce(s, fit, &event, !last);
+}
+
+static bool listens_after(const ftmpi_saver *s)
+{
+	for (int i = 0; i < s->options.n_listeners; i++)
+		if (s->options.listeners[i]->after_save != NULL)
+			return true;
+	return false;
 }
 
 /* @param last nothing is saved after this one, or nothing must happen without it. */
@@ -108,18 +183,17 @@ static ftmpi_status save(ftmpi_saver *s, ftmpi_fit *fit, bool last)
 {
 	ftmpi_status status = FTMPI_OK;
 	const int64_t step = ftmpi_fit_progress(fit).step;
-	bool stop = false;
 
+	FTMPI_TRY(ftmpi__saver_finish(s, fit));
 	log_listeners(s, "before", step);
 	LISTEN(s, fit, before_save, step);
 	if (s->options.log && s->store != NULL)
 		ftmpi_log(FTMPI_LOG_INFO, "Saving checkpoints for %lld into %s/%s.", (long long)step,
 			  ftmpi_store_directory(s->store), ftmpi_store_name(s->store));
-	FTMPI_TRY(write_checkpoint(s, fit, step, last));
-	log_listeners(s, "after", step);
-	LISTEN(s, fit, after_save, step, &stop);
-	if (stop)
-		ftmpi_fit_stop(fit);
+	if (s->options.async && !last && !listens_after(s))
+		FTMPI_TRY(begin_write(s, fit, step));
+	else
+		FTMPI_TRY(write_now(s, fit, step, last));
 done:
 	return status;
 }
@@ -159,13 +233,15 @@ static bool is_due(ftmpi_saver *s, const ftmpi_fit *fit)
 	return finds_out(s) ? ftmpi__cadence_is_due(&s->cadence, fit, since_s) : since_s >= s->options.save_s;
 }
 
-/* Heard at the end of the step. */
+/* The chief's clock, and its writer; heard at the end of the step. */
 static ftmpi_status batch_begin(void *context, ftmpi_fit *fit)
 {
 	ftmpi_saver *s = context;
 
 	if (s->options.save_s != 0 && ftmpi_comm_is_chief(ftmpi_fit_comm(fit)) && is_due(s, fit))
 		ftmpi_fit_want_save(fit);
+	if (s->flight.is_there && ftmpi_manager_save_ready(s->manager))
+		ftmpi__fit_tell_written(fit);
 	return FTMPI_OK;
 }
 
@@ -203,6 +279,8 @@ static ftmpi_status settled(void *context, ftmpi_fit *fit)
 	ftmpi_status status = FTMPI_OK;
 	const bool preempted = ftmpi_fit_preempted(fit), needed = preempted || ftmpi_fit_rewound(fit);
 
+	if (ftmpi__fit_written(fit))
+		FTMPI_TRY(ftmpi__saver_finish(s, fit));
 	if (wanted(s, fit) || needed)
 		FTMPI_TRY(save(s, fit, needed));
 	if (preempted)
@@ -217,6 +295,7 @@ static ftmpi_status train_end(void *context, ftmpi_fit *fit)
 	ftmpi_saver *s = context;
 	const int64_t step = ftmpi_fit_progress(fit).step;
 
+	FTMPI_TRY(ftmpi__saver_finish(s, fit));
 	if (s->saved_step != step && !ftmpi_fit_diverged(fit))
 		FTMPI_TRY(save(s, fit, true));
 	set_at_work(s, false);

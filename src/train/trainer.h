@@ -16,7 +16,7 @@ enum {
 };
 
 /** Flags that ride along with a step. */
-enum { FTMPI__FLAG_SAVE, FTMPI__FLAG_STOP, FTMPI__N_FLAGS };
+enum { FTMPI__FLAG_SAVE, FTMPI__FLAG_STOP, FTMPI__FLAG_WRITTEN, FTMPI__N_FLAGS };
 
 struct ftmpi_trainer {
 	const ftmpi_comm *comm;
@@ -79,6 +79,13 @@ void ftmpi__fit_rewind(ftmpi_fit *fit, int64_t ended_epoch);
 
 /** Seconds spent training, over all launches; what was lost by failures does not count. Local. */
 double ftmpi__fit_wall_s(const ftmpi_fit *fit);
+
+/** As ftmpi_fit_saved, for a save of an earlier step that is durable by now. Local, alike on all ranks. */
+void ftmpi__fit_take_save(ftmpi_fit *fit, ftmpi_save_event event);
+
+/** On the chief, before a step: a save in flight is over. At the end of the step ftmpi__fit_written is true on every rank. Local. */
+void ftmpi__fit_tell_written(ftmpi_fit *fit);
+bool ftmpi__fit_written(const ftmpi_fit *fit);
 
 /** What a fit saves beside the learner: its place, sums, history, facts about the run, the callbacks' state. Local. */
 ftmpi_status ftmpi__fit_track(ftmpi_fit *fit) FTMPI_CHECK_RESULT;

@@ -34,9 +34,10 @@ make_reference() {
 	expect_listed reference
 }
 
-# A folder with checkpoints at 6, 12, 18, 24, left by a chief that was killed in step 26: the last of them is in the middle of an epoch.
+# A folder with checkpoints at 6, 12, 18, 24, left by a chief that was killed in step 26: the last of them is in the middle of an epoch. None of them was in
+# flight at the death.
 make_interrupted() { # DIR
-	train_fault step.begin:kill,rank=0,hit=26 4 "$1"
+	train_fault step.begin:kill,rank=0,hit=26 4 "$1" --no-async-checkpoint
 	expect_exit 137
 	[ "$(steps_of "$1")" = "6 12 18 24" ] || fail "$1 has checkpoints $(steps_of "$1")"
 }

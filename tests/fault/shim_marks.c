@@ -40,6 +40,32 @@ EXPORT ftmpi_status ftmpi_store_save(ftmpi_store *store, const ftmpi_registry *r
 	return status;
 }
 
+/* A save in flight is announced when it is ended. One store of a process at a time. */
+static struct {
+	int64_t number;
+	ftmpi_digest digest;
+} flight;
+
+EXPORT ftmpi_status ftmpi_store_save_begin(ftmpi_store *store, const ftmpi_registry *registry, int64_t number)
+{
+	SHIM__REAL("ftmpi_store_save_begin", ftmpi_status(ftmpi_store *, const ftmpi_registry *, int64_t))
+	flight.number = number;
+	if (state_digest(registry, &flight.digest) == FTMPI_OK)
+		put_number(SHIM_SAVE, number, flight.digest);
+	return real(store, registry, number);
+}
+
+EXPORT ftmpi_status ftmpi_store_save_end(ftmpi_store *store, char *file, double *write_s)
+{
+	ftmpi_status status;
+
+	SHIM__REAL("ftmpi_store_save_end", ftmpi_status(ftmpi_store *, char *, double *))
+	status = real(store, file, write_s);
+	if (status == FTMPI_OK)
+		put_number(SHIM_SAVED, flight.number, flight.digest);
+	return status;
+}
+
 static int64_t reader_number(const ftmpi_reader *reader)
 {
 	const char *dash;
