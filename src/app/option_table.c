@@ -92,7 +92,7 @@ static const struct row rows[] = {
 	 APP_TRAIN, "H", "beside those, keep one for good every H hours"},
 	{"Checkpoints", "lock-wait-secs", REAL, FIELD(lock_wait_s), "10", 0, 1e9, 0, NULL, 0, APP_TRAIN, "S",
 	 "how long to wait for a run that is going down in the same folder"},
-	{"Checkpoints", "async-checkpoint", FLAG, FIELD(async_checkpoint), "false", 0, 0, 0, NULL, 0, APP_TRAIN, NULL,
+	{"Checkpoints", "async-checkpoint", FLAG, FIELD(async_checkpoint), "true", 0, 0, 0, NULL, 0, APP_TRAIN, NULL,
 	 "go on with the training while a checkpoint is written"},
 	{"Checkpoints", "on-save-error", CHOICE, FIELD(on_save_error), "continue", 0, 0, 0, "continue|stop", 0,
 	 APP_TRAIN, "continue|stop", "disk full or the like: go on and try again at the next save, or stop"},

@@ -234,9 +234,7 @@ ftmpi_status ftmpi_manager_create_on_store(ftmpi_checkpoint *checkpoint, ftmpi_s
 static void end_unasked(ftmpi_manager *m)
 {
 	ftmpi__wait_for_writer(m->checkpoint->comm, m->store);
-	if (ftmpi_store_save_end(m->store, NULL, NULL) != FTMPI_OK)
-		ftmpi_log(FTMPI_LOG_WARNING, "%s", ftmpi_error_message());
-	ftmpi_error_clear();
+	ftmpi__saving_abandon(m->store);
 }
 
 void ftmpi_manager_destroy(ftmpi_manager **manager)

@@ -120,11 +120,20 @@ void ftmpi__store_settle(const ftmpi_store *store)
 		(void)ftmpi__writer_wait(store->saving.writer, -1);
 }
 
+/* The error record stays as it is: it may be just what the store is closed for. */
+void ftmpi__saving_abandon(ftmpi_store *store)
+{
+	if (!store->saving.pending)
+		return;
+	ftmpi__store_settle(store);
+	store->saving.pending = false;
+	if (ftmpi__writer_message(store->saving.writer)[0] != '\0')
+		ftmpi_log(FTMPI_LOG_WARNING, "%s", ftmpi__writer_message(store->saving.writer));
+}
+
 void ftmpi__saving_clear(ftmpi_store *store)
 {
-	ftmpi__store_settle(store);
-	if (store->saving.pending && ftmpi__writer_result(store->saving.writer) != FTMPI_OK)
-		ftmpi_log(FTMPI_LOG_WARNING, "%s", ftmpi_error_message());
+	ftmpi__saving_abandon(store);
 	ftmpi__writer_destroy(&store->saving.writer);
 	ftmpi__snapshot_clear(&store->saving.snapshot);
 }

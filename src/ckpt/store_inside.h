@@ -153,7 +153,9 @@ ftmpi_status ftmpi__not_saved(const ftmpi_store *store, int64_t number, ftmpi_st
 
 /** Wait for a save in flight: the list is the caller's then. */
 void ftmpi__store_settle(const ftmpi_store *store);
-/** End a save in flight; a failure that nobody asked for is a warning. */
+/** End a save in flight that nobody asks for any more: a failure is a warning. Leaves the error record alone. */
+void ftmpi__saving_abandon(ftmpi_store *store);
+/** The same, and free what saving has. */
 void ftmpi__saving_clear(ftmpi_store *store);
 
 /* retention.c */

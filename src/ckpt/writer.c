@@ -162,6 +162,11 @@ ftmpi_status ftmpi__writer_result(const ftmpi__writer *w)
 	return w->status == FTMPI_OK ? FTMPI_OK : ftmpi_error_set(w->status, __FILE__, __LINE__, "%s", w->message);
 }
 
+const char *ftmpi__writer_message(const ftmpi__writer *w)
+{
+	return w->message;
+}
+
 double ftmpi__writer_cpu_s(const ftmpi__writer *w)
 {
 	struct timespec t = {0};

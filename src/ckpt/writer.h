@@ -23,6 +23,9 @@ bool ftmpi__writer_wait(ftmpi__writer *writer, double most_s);
 /** How the last job ended; its message becomes the calling thread's. It must have ended. */
 ftmpi_status ftmpi__writer_result(const ftmpi__writer *writer) FTMPI_CHECK_RESULT;
 
+/** The message of the last job, "" if it went well; it must have ended. */
+const char *ftmpi__writer_message(const ftmpi__writer *writer);
+
 /** Processor time of the thread so far, in seconds: it goes on while the job does. */
 double ftmpi__writer_cpu_s(const ftmpi__writer *writer);
 

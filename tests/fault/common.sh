@@ -13,6 +13,9 @@ save_steps=6
 problem=(--data "$scratch/data" --batch-size 24 --logical-workers 4 --hidden-units 16 --dropout 0.2)
 training=("${problem[@]}" --max-steps "$max_steps" --save-checkpoints-steps "$save_steps")
 
+# Whether the runs save asynchronously, as is the default.
+async=${FTMPI_ASYNC_CHECKPOINT:-true}
+
 train() { # NP DIR [OPTION…]
 	local np=$1 dir=$2
 	shift 2
@@ -53,6 +56,14 @@ expect_no_leftovers() { # DIR
 	local left
 	left=$(find "$1" -name '*.tmp*' -o -name '*.bad*')
 	[ -z "$left" ] || fail "left behind: $left"
+}
+
+# What a death left: STEP is the newest checkpoint, or the one before it is, where the save at STEP may have been in flight.
+newest_after_death() { # DIR STEP: sets newest
+	newest=$(steps_of "$1")
+	newest=${newest##* }
+	newest=${newest:-0}
+	[ "$newest" = "$2" ] || { [ "$async" = true ] && [ "$newest" = $(($2 - save_steps)) ]; } || fail "$1 has checkpoints up to $newest, not $2"
 }
 
 # The state file lists the files that are there, oldest first, and nothing else.

@@ -54,7 +54,7 @@ places() {
 		fault=${fault##*[[:space:]]}
 		dir=${fault//[:.=,]/-}
 		[[ $fault != restore.* ]] || cp -r base "$dir"
-		train_fault "$fault" 4 "$dir" --hang-timeout 2
+		train_fault "$fault" 4 "$dir" --hang-timeout 2 --no-async-checkpoint
 		rank=0
 		[[ ! $fault =~ ,rank=([0-9]+) ]] || rank=${BASH_REMATCH[1]}
 		expect_hang "rank $rank (host " "$line" "; waiting: "
@@ -70,6 +70,10 @@ places() {
 		save.fsync:stall,hit=2,rank=0|is sleeping, in a save (step 11) without|6
 		restore.before-broadcast:stop,rank=0|is stopped by a signal, in a restore without|24
 	END
+	# A writer that is stuck holds nobody up before the next save is due.
+	train_fault save.fsync:stall,hit=2,rank=0 4 writer --hang-timeout 2 --async-checkpoint
+	expect_hang "rank 0 (host " "is sleeping, in a save (step 17) without" "; waiting: "
+	expect_recovers 2 writer 6
 }
 
 # Longer than the limit, in phases that may take long: no alarm, here and in a relaunch. Without a watchdog, anywhere.

@@ -40,10 +40,12 @@ while read -r fault hit np; do
 	# What the death hit is not saved, even if it was the step that a save follows.
 	done_before=$((hit - 1))
 	[[ $fault != @(epoch.end|evaluate.pass):kill ]] || done_before=$((9 * hit - 1))
-	expect_recovers "$np" "$dir" $((done_before / save_steps * save_steps))
+	newest_after_death "$dir" $((done_before / save_steps * save_steps))
+	expect_recovers "$np" "$dir" "$newest"
 done <<<"$table"
 
 # The same by a plain exit, whose code is the launcher's.
 train_fault "step.begin:exit=3,rank=$rank,hit=9" 4 exited
 expect_exit 3
-expect_recovers 4 exited 6
+newest_after_death exited 6
+expect_recovers 4 exited "$newest"

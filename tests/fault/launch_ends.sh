@@ -6,10 +6,11 @@ set -euo pipefail
 # shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 
+# What an attempt leaves must not depend on a save in flight.
 launch() { # NP DIR [OPTION…] -- [TRAINING-OPTION…]
 	local np=$1 dir=$2
 	shift 2
-	run launch -np "$np" --mpirun "$mpiexec" --backoff-secs 0.05 "$@" "${training[@]}" --model-dir "$dir"
+	run launch -np "$np" --mpirun "$mpiexec" --backoff-secs 0.05 "$@" "${training[@]}" --no-async-checkpoint --model-dir "$dir"
 }
 
 launch_fault() { # SPEC NP DIR …
