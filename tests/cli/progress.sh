@@ -95,8 +95,8 @@ on_terminal "$program" --data data --hidden-units 8,8,8,8 --activation linear --
 expect_exit 76
 sed 's/\r$//' "$last.out" | grep -q '^ftmpi: error: model diverged' || fail "the error is not on a line of its own"
 
-# The log.
-good "${train[@]}" --model-dir log --progress log --log-step-count-steps 5 --save-checkpoints-steps 6
+# The log. With a save in flight "after" comes at the step that it is over in.
+good "${train[@]}" --model-dir log --progress log --log-step-count-steps 5 --save-checkpoints-steps 6 --no-async-checkpoint
 number='[0-9]+(\.[0-9]+)?'
 saving() { # DIR STEP: sets saved to the lines of a save
 	saved=("Calling checkpoint listeners before saving checkpoint $2\\.\\.\\." "Saving checkpoints for $2 into $1/ckpt\\."
