@@ -22,7 +22,8 @@ typedef struct ftmpi_backup_and_restore_options {
 	bool double_checkpoint; /**< keep the last two backups instead of one */
 	bool delete_checkpoint; /**< after a normal end delete the backups; `finished.weights.h5` stays; default true */
 	bool save_before_preemption; /**< back up when a preemption stops the fit; default true */
-	double lock_wait_s;          /**< how long to wait for the folder's lock; default 10 */
+	bool async; /**< write backups while the training goes on, as saver.h says; an error ends the fit at the next step; default false */
+	double lock_wait_s; /**< how long to wait for the folder's lock; default 10 */
 } ftmpi_backup_and_restore_options;
 
 FTMPI_API void ftmpi_backup_and_restore_options_init(ftmpi_backup_and_restore_options *options);

@@ -26,6 +26,7 @@ FTMPI_BEGIN_DECLS
  * | keep_checkpoint_every_n_hours  | 10000   |                                                                             |
  * | log_step_count_steps           | 100     |                                                                             |
  *
+ * async_checkpoint is ftmpi's own: checkpoints are written while the training goes on, as saver.h says, if no saving listener has an after_save.
  * session_config, device_fn, protocol, session_creation_timeout_secs and the strategies are about TensorFlow's runtime: mpirun and the number of ranks are
  * in their place. ftmpi's own are n_workers, the number of logical workers, fixed at the first launch; 0: its number of ranks; max_rollbacks, as rollback.h:
  * what a loss does that is not finite; 0: it ends the training with ERR_DIVERGED; and spike_factor, as ftmpi_fit_options. With rollbacks there must be
@@ -44,6 +45,7 @@ typedef struct ftmpi_run_config {
 	int n_workers;
 	int64_t max_rollbacks; /**< in a row; 0: none */
 	double spike_factor;   /**< 0: no finite loss counts as diverged */
+	bool async_checkpoint; /**< default false */
 } ftmpi_run_config;
 
 #define FTMPI_UNSET (-1.0)

@@ -57,6 +57,8 @@ ftmpi_status ftmpi_store_save(ftmpi_store *store, const ftmpi_registry *registry
 	if (file != NULL)
 		memcpy(file, store->saving.facts.file, sizeof store->saving.facts.file);
 done:
+	if (store->saving.writer == NULL) /* nobody else saves here: the memory is for the training */
+		ftmpi__snapshot_clear(&store->saving.snapshot);
 	return status;
 }
 

@@ -161,6 +161,7 @@ static ftmpi_status create_saver(const struct training *t, const ftmpi_train_opt
 					     .overhead = c->save_checkpoints_overhead,
 					     .at_begin = true,
 					     .log = true,
+					     .async = c->async_checkpoint,
 					     .on_error = FTMPI_SAVE_ERROR_STOP,
 					     .listeners = o->saving_listeners,
 					     .n_listeners = o->n_saving_listeners};

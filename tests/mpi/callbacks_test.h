@@ -5,6 +5,7 @@
 #define FTMPI_TESTS_CALLBACKS_TEST_H
 
 #include "mpi/mpi_test.h"
+#include "save_mode.h"
 
 #include <ftmpi/ftmpi.h>
 #include <math.h>
@@ -172,6 +173,7 @@ static ftmpi_callback *backup(const char *dir, int64_t save_freq)
 
 	ftmpi_backup_and_restore_options_init(&options);
 	options.save_freq = save_freq;
+	options.async = saves_async();
 	assert_ok(ftmpi_backup_and_restore_create(dir, &options, &callback));
 	return callback;
 }

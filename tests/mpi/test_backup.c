@@ -200,6 +200,7 @@ static void test_damaged(void **state)
 
 	(void)state;
 	ftmpi_backup_and_restore_options_init(&options);
+	options.async = saves_async();
 	options.double_checkpoint = true;
 	assert_ok(ftmpi_backup_and_restore_create("damaged", &options, &callback));
 	assert_fails(fit_with(trainer, &a, 4, 1, &callback, 1), FTMPI_ERR_INTERNAL, "interrupted");
@@ -235,6 +236,7 @@ static void test_kept(void **state)
 
 	(void)state;
 	ftmpi_backup_and_restore_options_init(&options);
+	options.async = saves_async();
 	options.delete_checkpoint = false;
 	options.save_freq = 15;
 	assert_ok(ftmpi_backup_and_restore_create("kept", &options, &callback));
@@ -297,6 +299,7 @@ static void test_preempted(void **state)
 		ftmpi_fit_options fit;
 
 		ftmpi_backup_and_restore_options_init(&options);
+		options.async = saves_async();
 		options.save_before_preemption = saves != 0;
 		assert_ok(ftmpi_backup_and_restore_create(dir, &options, &callback));
 		assert_ok(ftmpi_preemption_create(&preemption_options, &preemption));

@@ -10,6 +10,7 @@
 #include "train/callbacks/common.h"
 
 #include "train/clock.h"
+#include "train/trainer.h"
 
 #include <ftmpi/log.h>
 #include <ftmpi/manager.h>
@@ -33,6 +34,10 @@ struct backup {
 	int64_t kept_step;  /* the end at this step is in the folder; −1: none is */
 	bool was_done;      /* there was nothing to train */
 	bool has_others;    /* on the chief: the newest backup was of another fit */
+	struct {
+		bool is_there;
+		ftmpi_save_event event; /* as far as it is known */
+	} flight;                       /* the backup in flight, alike on all ranks */
 };
 
 void ftmpi_backup_and_restore_options_init(ftmpi_backup_and_restore_options *options)
@@ -50,7 +55,7 @@ static ftmpi_status attach(void *context, ftmpi_fit *fit)
 	b->ended = 0;
 	b->kept_step = -1;
 	b->source = FROM_NOTHING;
-	b->was_done = b->has_others = false;
+	b->was_done = b->has_others = b->flight.is_there = false;
 	FTMPI_TRY(ftmpi__callback_track(fit, NAME, "begin_step", FTMPI_I64, &b->begin_step));
 	FTMPI_TRY(ftmpi__callback_track(fit, NAME, "ended", FTMPI_I64, &b->ended));
 done:
@@ -168,13 +173,49 @@ static bool is_end(const ftmpi_fit *fit)
 	       (p.max_steps > 0 && p.step >= p.max_steps);
 }
 
-/* A backup, or the end. Collective. */
-static ftmpi_status save(struct backup *b, ftmpi_fit *fit, bool finished)
+/* The backup in flight is there, or the fit ends. Collective. */
+static ftmpi_status finish(struct backup *b, ftmpi_fit *fit)
 {
 	ftmpi_status status = FTMPI_OK;
 	const double begin_s = ftmpi__now_s();
+
+	if (!b->flight.is_there)
+		goto done;
+	b->flight.is_there = false;
+	FTMPI_TRY(ftmpi_manager_save_end(b->manager, NULL));
+	b->flight.event.save_s += ftmpi__now_s() - begin_s;
+	b->flight.event.write_s = ftmpi_manager_write_s(b->manager);
+	ftmpi__fit_take_save(fit, b->flight.event);
+done:
+	return status;
+}
+
+/* A backup that is written while the training goes on. Collective. */
+static ftmpi_status begin_backup(struct backup *b, ftmpi_fit *fit)
+{
+	ftmpi_status status = FTMPI_OK;
+	const double begin_s = ftmpi__now_s();
+
+	FTMPI_TRY(ftmpi_manager_save_begin(b->manager, NULL, false, NULL));
+	b->flight.is_there = true;
+	b->flight.event = (ftmpi_save_event){.step = ftmpi_fit_progress(fit).step, .save_s = ftmpi__now_s() - begin_s};
+done:
+	return status;
+}
+
+/* A backup, or the end. Collective. @param may_fly a backup need not be durable yet. */
+static ftmpi_status save(struct backup *b, ftmpi_fit *fit, bool finished, bool may_fly)
+{
+	ftmpi_status status = FTMPI_OK;
+	double begin_s;
 	char path[FTMPI__TEXT_BYTES];
 
+	FTMPI_TRY(finish(b, fit));
+	if (may_fly && b->options.async) {
+		FTMPI_TRY(begin_backup(b, fit));
+		goto done;
+	}
+	begin_s = ftmpi__now_s();
 	if (finished) {
 		(void)snprintf(path, sizeof path, "%s/" FINISHED, b->directory);
 		FTMPI_TRY(ftmpi_checkpoint_write(ftmpi_fit_checkpoint(fit), path, NULL));
@@ -195,7 +236,7 @@ static ftmpi_status keep_end(struct backup *b, ftmpi_fit *fit)
 	if (b->kept_step == step && b->ended == ended)
 		goto done;
 	b->ended = ended;
-	status = save(b, fit, b->options.delete_checkpoint);
+	status = save(b, fit, b->options.delete_checkpoint, false);
 	if (status == FTMPI_OK)
 		b->kept_step = step;
 	else
@@ -222,18 +263,35 @@ done:
 	return status;
 }
 
+/* The chief's writer; heard at the end of the step. */
+static ftmpi_status batch_begin(void *context, ftmpi_fit *fit)
+{
+	const struct backup *b = context;
+
+	if (b->flight.is_there && ftmpi_manager_save_ready(b->manager))
+		ftmpi__fit_tell_written(fit);
+	return FTMPI_OK;
+}
+
 static ftmpi_status settled(void *context, ftmpi_fit *fit)
 {
+	ftmpi_status status = FTMPI_OK;
 	struct backup *b = context;
 	const ftmpi_progress p = ftmpi_fit_progress(fit);
 	const int64_t freq = b->options.save_freq;
 	const bool wanted = freq > 0 ? (p.step - b->begin_step) % freq == 0 : p.epoch_ended;
+	const bool needed = (ftmpi_fit_preempted(fit) && b->options.save_before_preemption) || ftmpi_fit_rewound(fit);
 
+	if (ftmpi__fit_written(fit))
+		FTMPI_TRY(finish(b, fit));
 	if (is_end(fit))
-		return keep_end(b, fit);
-	return wanted || (ftmpi_fit_preempted(fit) && b->options.save_before_preemption) || ftmpi_fit_rewound(fit)
-		       ? save(b, fit, false)
-		       : FTMPI_OK;
+		FTMPI_TRY(keep_end(b, fit));
+	else if (wanted || needed)
+		FTMPI_TRY(save(b, fit, false, !needed));
+	else if (ftmpi_fit_preempted(fit))
+		FTMPI_TRY(finish(b, fit));
+done:
+	return status;
 }
 
 /* After a divergence the backups are what one goes back to. Those of a later fit of the program stay when this one had nothing to do. */
@@ -242,6 +300,7 @@ static ftmpi_status train_end(void *context, ftmpi_fit *fit)
 	ftmpi_status status = FTMPI_OK;
 	struct backup *b = context;
 
+	FTMPI_TRY(finish(b, fit));
 	if (ftmpi_fit_diverged(fit))
 		goto done;
 	FTMPI_TRY(keep_end(b, fit));
@@ -281,6 +340,7 @@ ftmpi_status ftmpi_backup_and_restore_create(const char *backup_dir, const ftmpi
 							   .attach = attach,
 							   .restore = restore,
 							   .train_begin = train_begin,
+							   .batch_begin = batch_begin,
 							   .settled = settled,
 							   .train_end = train_end,
 							   .detach = detach,
