@@ -413,6 +413,7 @@ ftmpi_status ftmpi_store_open_latest(ftmpi_store *store, ftmpi_reader **out)
 	bool has_state;
 
 	ftmpi__store_settle(store);
+	ftmpi__snapshot_clear(&store->saving.snapshot); /* memory for the file that is read */
 	FTMPI_TRY(find_latest(store, &reader));
 	/* Beside a run that saves and deletes, what was listed a moment ago may be gone: look again. */
 	for (int look = 0;

@@ -95,7 +95,7 @@ static void test_one_after_the_other(void **state)
 	(void)state;
 	create(&f, "after");
 	for (int i = 1; i <= 5; i++) {
-		f.step = 10 * i;
+		f.step = 10 * (int64_t)i;
 		begin(&f, i);
 	}
 	assert_newest(&f, 4, "after/ckpt-4.weights.h5");
