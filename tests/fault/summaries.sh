@@ -49,8 +49,8 @@ done <<-END
 END
 
 # Off for one launch in between: what only that one trained is not in the log, and all else is.
-train_fault step.begin:kill,rank=0,hit=17 4 gap
-train_fault step.begin:kill,rank=1,hit=17 2 gap --save-summary-steps 0
+train_fault step.begin:kill,rank=0,hit=17 4 gap --no-async-checkpoint
+train_fault step.begin:kill,rank=1,hit=17 2 gap --no-async-checkpoint --save-summary-steps 0
 expect_resumed_at gap 12
 train 3 gap
 expect_same_end gap
