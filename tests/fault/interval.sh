@@ -7,7 +7,7 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
 make_reference
-auto=("${problem[@]}" --checkpoint-interval auto --keep-checkpoint-max 0 --progress lines)
+auto=("${problem[@]}" --no-async-checkpoint --checkpoint-interval auto --keep-checkpoint-max 0 --progress lines)
 
 auto_fault() { # SPEC NP DIR [OPTION…]
 	local spec=$1 np=$2 dir=$3
