@@ -17,6 +17,7 @@
  *       rewound                     the fit has gone back to an earlier state, restored from a checkpoint, and goes on from there; next comes
  *                                   settled, then epoch_begin. When nothing is left of the epoch, test_begin … epoch_end come before that
  *       settled                     after every batch, when all that follows from it is done: state and position fit together. Save here, nowhere else.
+ *     saved                         a callback told of a save that is durable; at any point, local, and it cannot fail
  *     train_end*                    at a normal end; not after an error, nor after a preemption
  *     detach*                       always, also after an error
  *
@@ -36,12 +37,20 @@ typedef struct ftmpi_trainer ftmpi_trainer;
 
 typedef ftmpi_status (*ftmpi_callback_fn)(void *context, ftmpi_fit *fit);
 
+/** A save that is durable. */
+typedef struct ftmpi_save_event {
+	int64_t step;   /**< of what was saved; the training may be further */
+	double save_s;  /**< how long the ranks waited for it */
+	double write_s; /**< how long it took until it was durable */
+} ftmpi_save_event;
+
 /** A callback; any function may be NULL. */
 typedef struct ftmpi_callback {
 	void *context;
 	const char *name; /**< for the watchdog's line; NULL: none; must outlive the fit */
 	ftmpi_callback_fn attach, restore, train_begin, epoch_begin, batch_begin, batch_end, test_begin, test_end,
 		epoch_end, diverged, rewound, settled, train_end;
+	void (*saved)(void *context, const ftmpi_save_event *event);
 	void (*detach)(void *context);
 	void (*destroy)(
 		void *context); /**< frees the context, in ftmpi_callback_destroy; a program's own callback leaves it NULL */
@@ -98,16 +107,8 @@ FTMPI_API bool ftmpi_fit_stopping(const ftmpi_fit *fit);
 FTMPI_API void ftmpi_fit_want_save(ftmpi_fit *fit);
 FTMPI_API bool ftmpi_fit_save_wanted(const ftmpi_fit *fit);
 
-/** The last save that a callback told of. */
-typedef struct ftmpi_save_event {
-	int64_t step;   /**< −1: there was none */
-	double save_s;  /**< how long the ranks waited for it */
-	double write_s; /**< how long it took until it was durable */
-} ftmpi_save_event;
-
-/** A callback that saves tells of it, alike on all ranks: a preemption plans with the time, and others may report it. Local. */
+/** A callback that saved the current step tells of it, alike on all ranks: a preemption plans with the time, and every callback's `saved` hears it. Local. */
 FTMPI_API void ftmpi_fit_saved(ftmpi_fit *fit, double save_s);
-FTMPI_API ftmpi_save_event ftmpi_fit_last_save(const ftmpi_fit *fit);
 
 /** The training ends because the loss was not finite: true in train_end too. */
 FTMPI_API bool ftmpi_fit_diverged(const ftmpi_fit *fit);

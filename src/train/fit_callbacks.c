@@ -102,13 +102,17 @@ bool ftmpi_fit_save_wanted(const ftmpi_fit *f)
 
 void ftmpi_fit_saved(ftmpi_fit *f, double save_s)
 {
-	f->last_save = (ftmpi_save_event){
-		.step = ftmpi_learner_step_count(f->trainer->learner), .save_s = save_s, .write_s = save_s};
+	ftmpi__fit_take_save(f, (ftmpi_save_event){.step = ftmpi_learner_step_count(f->trainer->learner),
+						   .save_s = save_s,
+						   .write_s = save_s});
 }
 
 void ftmpi__fit_take_save(ftmpi_fit *f, ftmpi_save_event event)
 {
 	f->last_save = event;
+	for (int i = 0; i < f->options->n_callbacks; i++)
+		if (f->options->callbacks[i]->saved != NULL)
+			f->options->callbacks[i]->saved(f->options->callbacks[i]->context, &event);
 }
 
 void ftmpi__fit_tell_written(ftmpi_fit *f)
@@ -119,11 +123,6 @@ void ftmpi__fit_tell_written(ftmpi_fit *f)
 bool ftmpi__fit_written(const ftmpi_fit *f)
 {
 	return ftmpi_learner_raised(f->trainer->learner, FTMPI__FLAG_WRITTEN) > 0;
-}
-
-ftmpi_save_event ftmpi_fit_last_save(const ftmpi_fit *f)
-{
-	return f->last_save;
 }
 
 bool ftmpi_fit_diverged(const ftmpi_fit *f)

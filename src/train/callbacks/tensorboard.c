@@ -172,17 +172,15 @@ done:
 	return status;
 }
 
-/* What was saved since the last look; in train_end too. */
-static ftmpi_status settled(void *context, ftmpi_fit *fit)
+/* The save that a relaunch went on from, and one before the first step, were told of already. */
+static void saved(void *context, const ftmpi_save_event *save)
 {
 	struct tensorboard *t = context;
-	const ftmpi_save_event save = ftmpi_fit_last_save(fit);
 
-	if (save.step <= t->save_step)
-		return FTMPI_OK;
-	t->save_step = save.step;
-	tell(t, add_save(t, &save));
-	return FTMPI_OK;
+	if (save->step <= t->save_step)
+		return;
+	t->save_step = save->step;
+	tell(t, add_save(t, save));
 }
 
 static void detach(void *context)
@@ -211,8 +209,7 @@ ftmpi_status ftmpi_tensorboard_create(const char *log_dir, const ftmpi_tensorboa
 							   .batch_end = batch_end,
 							   .epoch_end = epoch_end,
 							   .rewound = rewound,
-							   .settled = settled,
-							   .train_end = settled,
+							   .saved = saved,
 							   .detach = detach,
 							   .destroy = ftmpi_free,
 							   .alike = true},
