@@ -64,7 +64,16 @@ done:
 	return status;
 }
 
-ftmpi_status ftmpi__copies_create(const ftmpi_comm *comm, int64_t n_elements, struct ftmpi__copies *out)
+/* Once is enough. */
+static void tell(const ftmpi_comm *comm, bool *told)
+{
+	if (!*told && ftmpi_comm_is_chief(comm))
+		ftmpi_log(FTMPI_LOG_WARNING, "The ranks of a node exchange gradients by messages, which is slower: %s",
+			  ftmpi_error_message());
+	*told = true;
+}
+
+ftmpi_status ftmpi__copies_create(const ftmpi_comm *comm, int64_t n_elements, bool *told, struct ftmpi__copies *out)
 {
 	ftmpi_status status = FTMPI_OK;
 	struct ftmpi__copies copies = {0};
@@ -75,9 +84,8 @@ ftmpi_status ftmpi__copies_create(const ftmpi_comm *comm, int64_t n_elements, st
 	FTMPI_TRY(ftmpi_agree(comm, FTMPI_ALLOC(comm->size, &copies.of)));
 	FTMPI_TRY(ftmpi_agree(comm, FTMPI_ALLOC(comm->node_size, &places)));
 	FTMPI_TRY(gather_places(comm, n_elements, places, &total_bytes, &shares));
-	if (shares && ftmpi_shared_create(comm, total_bytes, &copies.shared) != FTMPI_OK && ftmpi_comm_is_chief(comm))
-		ftmpi_log(FTMPI_LOG_WARNING, "The ranks of a node exchange gradients by messages, which is slower: %s",
-			  ftmpi_error_message());
+	if (shares && ftmpi_shared_create(comm, total_bytes, &copies.shared) != FTMPI_OK)
+		tell(comm, told);
 	if (copies.shared == NULL) {
 		FTMPI_TRY(allocate_alone(comm, n_elements, &copies));
 	} else {

@@ -15,9 +15,10 @@ struct ftmpi__copies {
 
 /**
  * Make the arrays, all zero. Collective. @param n_elements of the own array; may differ from rank to rank. Where a node has no room to share, every
- * rank's array is its own memory, and the log says why. Errors (agreed): ERR_MEMORY, ERR_MPI.
+ * rank's array is its own memory, and the log says why. @param told whether it has said so already, alike on all ranks; set when it does. Errors (agreed):
+ * ERR_MEMORY, ERR_MPI.
  */
-ftmpi_status ftmpi__copies_create(const ftmpi_comm *comm, int64_t n_elements,
+ftmpi_status ftmpi__copies_create(const ftmpi_comm *comm, int64_t n_elements, bool *told,
 				  struct ftmpi__copies *out) FTMPI_CHECK_RESULT;
 
 /** Collective. All zero is fine. */

@@ -28,7 +28,7 @@ struct ftmpi_exchange {
 	int depth, max_depth;         /* buffers in use; most in use */
 	int next;                     /* own worker whose array comes next */
 	struct ftmpi__copies buffers; /* [max_depth] arrays of n_elements */
-	bool are_read;
+	bool are_read, told_messages;
 	struct ftmpi__copies arrays[MAX_ARRAYS]; /* those of ftmpi_exchange_array */
 	int n_arrays;
 
@@ -121,7 +121,7 @@ ftmpi_status ftmpi_exchange_create(const ftmpi_comm *comm, int n_workers, int64_
 	ex->end = first_worker(ex, comm->rank + 1);
 	ex->next = ex->first;
 	FTMPI_TRY(ftmpi_agree(comm, create_arrays(ex)));
-	FTMPI_TRY(ftmpi__copies_create(comm, ex->max_depth * ex->stride, &ex->buffers));
+	FTMPI_TRY(ftmpi__copies_create(comm, ex->max_depth * ex->stride, &ex->told_messages, &ex->buffers));
 	FTMPI_TRY(ftmpi__pieces_create(&(struct ftmpi__reduction){.comm = comm,
 								  .n_workers = n_workers,
 								  .counts = ex->counts,
@@ -173,7 +173,7 @@ ftmpi_status ftmpi_exchange_array(ftmpi_exchange *ex, float **array)
 
 	if (ex->n_arrays == MAX_ARRAYS)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "more than %d arrays of one exchange", MAX_ARRAYS);
-	FTMPI_TRY(ftmpi__copies_create(ex->comm, ex->n_elements, &ex->arrays[ex->n_arrays]));
+	FTMPI_TRY(ftmpi__copies_create(ex->comm, ex->n_elements, &ex->told_messages, &ex->arrays[ex->n_arrays]));
 	*array = ex->arrays[ex->n_arrays++].mine;
 done:
 	return status;

@@ -36,15 +36,16 @@ done:
 static ftmpi_status check_room(const ftmpi_comm *comm, int64_t n_bytes)
 {
 	ftmpi_status status = FTMPI_OK;
+	const uint64_t needed = (uint64_t)n_bytes + (uint64_t)comm->node_size * RANK_BYTES;
 	struct statvfs fs;
 
 	if (comm->node_rank != 0 || comm->node_size == 1 || statvfs(SHARED_FOLDER, &fs) != 0)
 		goto done;
-	if ((uint64_t)fs.f_bavail * fs.f_frsize < (uint64_t)n_bytes + (uint64_t)comm->node_size * RANK_BYTES)
+	if ((uint64_t)fs.f_bavail * fs.f_frsize < needed)
 		FTMPI_FAIL(FTMPI_ERR_NO_SPACE,
-			   "%s has %llu bytes free, what the node's ranks share needs %llu: enlarge it (mount -o "
-			   "remount,size=...)",
-			   SHARED_FOLDER, (unsigned long long)fs.f_bavail * fs.f_frsize, (unsigned long long)n_bytes);
+			   "%s has %llu bytes free, what the node's ranks share and their messages need %llu: enlarge "
+			   "it (mount -o remount,size=...)",
+			   SHARED_FOLDER, (unsigned long long)fs.f_bavail * fs.f_frsize, (unsigned long long)needed);
 done:
 	return status;
 }
