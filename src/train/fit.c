@@ -195,10 +195,11 @@ done:
 	return status;
 }
 
-/* Time for one more step and a save, after one in flight, on the safe side. */
+/* Time for one more step, with the wait for a save in flight and the beginning of another behind it; then for a step, the wait for that, and the last save;
+ * on the safe side. */
 static double needed_s(const ftmpi_fit *f)
 {
-	return 3.0 * f->step_s + 2.0 * f->last_save.write_s + 1.0;
+	return 3.0 * f->step_s + 3.0 * f->last_save.write_s + 1.0;
 }
 
 enum { MEAN_LOSSES = 50, LEAST_LOSSES = 20 };
