@@ -190,6 +190,8 @@ static ftmpi_status commit(ftmpi_store *store, ftmpi__snapshot *snapshot, int64_
 	facts->n_bytes = image.n_bytes;
 	FTMPI_TRY(prepare(store, &image, number, temporary));
 	facts->timestamp_s = ftmpi__store_now(store);
+	if (store->n_failures > 0)
+		ftmpi__lock_tell_failures(store->lock_fd, number);
 	FTMPI_TRY(publish(store, facts, temporary, name, &renamed));
 done:
 	if (status != FTMPI_OK)

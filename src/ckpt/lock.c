@@ -9,6 +9,7 @@
  *
  *     HOST PROCESS N     held, after N failures; who finds this, and gets the lock, knows that the holder died: N + 1
  *     - 0 N              not held, after N failures
+ *     … N S M            checkpoint S, if it is there, knows of M of these N: it was about to get its name
  *     (empty)            not held, no failure */
 #include "ckpt/store_inside.h"
 
@@ -47,8 +48,24 @@ static int try_lock(int fd)
 struct note {
 	char host[256];
 	int64_t pid, n_failures; /* pid 0: nobody holds the lock */
+	int64_t told_by,
+		n_told; /* a checkpoint that knows of so many of these failures, if it is there; n_told 0: none */
 	bool is_empty, is_good;
 };
+
+/* "N S M", or "N". */
+static void read_failures(const char *at, struct note *note)
+{
+	at = ftmpi__parse_number(at, &note->n_failures);
+	if (at == NULL)
+		note->n_failures = 0;
+	if (at != NULL && *at == ' ')
+		at = ftmpi__parse_number(at + 1, &note->told_by);
+	if (at == NULL || *at != ' ' || ftmpi__parse_number(at + 1, &note->n_told) == NULL)
+		note->n_told = 0;
+	note->n_failures = note->n_failures < MOST_FAILURES ? note->n_failures : MOST_FAILURES;
+	note->n_told = note->n_told < note->n_failures ? note->n_told : note->n_failures;
+}
 
 static void read_note(int fd, struct note *note)
 {
@@ -63,17 +80,20 @@ static void read_note(int fd, struct note *note)
 	memcpy(note->host, line, n_bytes);
 	at = ftmpi__parse_number(line + n_bytes + 1, &note->pid);
 	note->is_good = at != NULL;
-	if (at == NULL || *at != ' ' || ftmpi__parse_number(at + 1, &note->n_failures) == NULL)
-		note->n_failures = 0;
-	note->n_failures = note->n_failures < MOST_FAILURES ? note->n_failures : MOST_FAILURES;
+	if (at != NULL && *at == ' ')
+		read_failures(at + 1, note);
 }
 
 /* Shorter or longer than what was there: at no moment is the file empty, which would be a number forgotten. */
-static bool write_note(int fd, const char *host, long pid, int64_t n_failures)
+static bool write_note(int fd, const struct note *note)
 {
-	char line[NOTE_BYTES];
-	const int n = snprintf(line, sizeof line, "%s %ld %lld\n", host, pid, (long long)n_failures);
+	char line[NOTE_BYTES + 64], told[64] = "";
+	int n;
 
+	if (note->n_told > 0)
+		(void)snprintf(told, sizeof told, " %lld %lld", (long long)note->told_by, (long long)note->n_told);
+	n = snprintf(line, sizeof line, "%s %lld %lld%s\n", note->host, (long long)note->pid,
+		     (long long)note->n_failures, told);
 	return pwrite(fd, line, (size_t)n, 0) == n && ftruncate(fd, n) == 0;
 }
 
@@ -89,20 +109,19 @@ static void read_holder(int fd, char text[HOLDER_TEXT])
 		(void)snprintf(text, HOLDER_TEXT, "another process");
 }
 
-/* Say in the file who holds the lock. It is information: failing to write it is no reason not to run. @return failures since the last checkpoint. */
-static int64_t write_holder(int fd)
+/* Say in the file who holds the lock. It is information: failing to write it is no reason not to run. */
+static void write_holder(int fd)
 {
-	char host[256] = "";
-	struct note before;
-	int64_t n_failures;
+	struct note note;
 
-	read_note(fd, &before);
-	n_failures = before.n_failures + (!before.is_empty && !(before.is_good && before.pid == 0));
-	if (gethostname(host, sizeof host - 1) != 0)
-		(void)snprintf(host, sizeof host, "unknown");
-	if (write_note(fd, host, (long)getpid(), n_failures))
+	read_note(fd, &note);
+	note.n_failures += !note.is_empty && !(note.is_good && note.pid == 0);
+	note.pid = getpid();
+	memset(note.host, 0, sizeof note.host);
+	if (gethostname(note.host, sizeof note.host - 1) != 0)
+		(void)snprintf(note.host, sizeof note.host, "unknown");
+	if (write_note(fd, &note))
 		(void)fdatasync(fd);
-	return n_failures;
 }
 
 static ftmpi_status open_file(const ftmpi__directory *directory, int *fd)
@@ -163,7 +182,7 @@ done:
 	return status;
 }
 
-ftmpi_status ftmpi__lock_take(const ftmpi__directory *directory, double wait_s, int *fd, int64_t *n_failures)
+ftmpi_status ftmpi__lock_take(const ftmpi__directory *directory, double wait_s, int *fd)
 {
 	ftmpi_status status = FTMPI_OK;
 	const double deadline = seconds() + wait_s;
@@ -179,7 +198,7 @@ ftmpi_status ftmpi__lock_take(const ftmpi__directory *directory, double wait_s, 
 		file = -1;
 		FTMPI_TRY(open_file(directory, &file));
 	}
-	*n_failures = write_holder(file);
+	write_holder(file);
 	*fd = file;
 	file = -1;
 done:
@@ -188,13 +207,39 @@ done:
 	return status;
 }
 
+int64_t ftmpi__lock_failures(int fd, const ftmpi__state *state)
+{
+	struct note note;
+
+	read_note(fd, &note);
+	if (note.is_good && note.n_told > 0) {
+		note.n_failures -= ftmpi__items_find(state, note.told_by) >= 0 ? note.n_told : 0;
+		note.n_told = 0;
+		(void)write_note(fd, &note);
+	}
+	return note.n_failures;
+}
+
+void ftmpi__lock_tell_failures(int fd, int64_t number)
+{
+	struct note note;
+
+	read_note(fd, &note);
+	note.told_by = number;
+	note.n_told = note.n_failures;
+	if (note.is_good && note.n_failures > 0)
+		(void)write_note(fd, &note);
+}
+
 void ftmpi__lock_forget_failures(int fd)
 {
 	struct note note;
 
 	read_note(fd, &note);
-	if (note.is_good && note.n_failures > 0)
-		(void)write_note(fd, note.host, (long)note.pid, 0);
+	if (!note.is_good || note.n_failures == 0)
+		return;
+	note.n_failures = note.n_told = 0;
+	(void)write_note(fd, &note);
 }
 
 /* What the file says counts, not what this process remembers: a child may have written it. */
@@ -206,8 +251,11 @@ void ftmpi__lock_release(int *fd, bool failed)
 	if (*fd < 0)
 		return;
 	read_note(*fd, &note);
-	if (note.n_failures + failed > 0)
-		(void)write_note(*fd, "-", 0, note.n_failures + failed);
+	note.n_failures += failed;
+	note.pid = 0;
+	memcpy(note.host, "-", 2);
+	if (note.n_failures > 0)
+		(void)write_note(*fd, &note);
 	else
 		(void)ftruncate(*fd, 0);
 	(void)fcntl(*fd, F_OFD_SETLK, &lock); /* closing is not enough where a forked process still has the file open */

@@ -167,11 +167,12 @@ ftmpi_status ftmpi__store_open(const char *directory, const ftmpi_store_options 
 	FTMPI_TRY(open_directory(store));
 	if (!options->read_only) {
 		FTMPI_TRY(check_writable(store));
-		FTMPI_TRY(
-			ftmpi__lock_take(&store->directory, options->lock_wait_s, &store->lock_fd, &store->n_failures));
+		FTMPI_TRY(ftmpi__lock_take(&store->directory, options->lock_wait_s, &store->lock_fd));
 		FTMPI_TRY(ftmpi__directory_sync(&store->directory, false));
 	}
 	FTMPI_TRY(load(store, &has_state));
+	if (store->lock_fd >= 0)
+		store->n_failures = ftmpi__lock_failures(store->lock_fd, &store->state);
 	/* A new directory: the first interval begins now. Files without a state file: nobody knows which were preserved, so the oldest one
 	 * that is pushed out will be, and from it on the rule finds the same ones again. */
 	if (!has_state && ftmpi__items_count(&store->state) == 0)

@@ -119,12 +119,14 @@ void ftmpi__state_clear(ftmpi__state *state);
 
 /* lock.c */
 
-/** Take the lock of a directory. @param n_failures set to how many holders failed since the last checkpoint. Errors: ERR_BUSY, ERR_IO, ERR_NO_SPACE.
- * Where the file system has no locks there is a warning. */
-ftmpi_status ftmpi__lock_take(const ftmpi__directory *directory, double wait_s, int *fd,
-			      int64_t *n_failures) FTMPI_CHECK_RESULT;
+/** Take the lock of a directory. Errors: ERR_BUSY, ERR_IO, ERR_NO_SPACE. Where the file system has no locks there is a warning. */
+ftmpi_status ftmpi__lock_take(const ftmpi__directory *directory, double wait_s, int *fd) FTMPI_CHECK_RESULT;
 /** Whether the file that is locked is still the one in the directory: a lock on another keeps nobody out. */
 bool ftmpi__lock_held(const ftmpi__directory *directory, int fd);
+/** How many holders failed since the last checkpoint. @param state what is in the directory. */
+int64_t ftmpi__lock_failures(int fd, const ftmpi__state *state);
+/** A checkpoint that knows of the failures so far is about to get its name: once it is there, they are not counted again. */
+void ftmpi__lock_tell_failures(int fd, int64_t number);
 /** A checkpoint is saved: the count of failures begins anew. */
 void ftmpi__lock_forget_failures(int fd);
 /** Give the lock back. @param failed the holder has failed, though it is alive. */

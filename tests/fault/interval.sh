@@ -46,11 +46,12 @@ expect_same_end calm
 run_ftmpi 4 "${auto[@]}" --model-dir calm-again --max-steps 40
 calm_ms=$(chosen_ms)
 
-# Killed twice before there is a checkpoint, once after it, on as many ranks as there happen to be.
+# Killed twice before there is a checkpoint, once after it, on as many ranks as there happen to be. The interval is chosen when the save has ended, so that one
+# is waited for.
 auto_fault step.begin:kill,rank=1,hit=4 4 run --max-steps 40
 auto_fault step.begin:kill,rank=0,hit=7 2 run --max-steps 40
 [ -z "$(steps_of run)" ] || fail "run has checkpoints $(steps_of run)"
-auto_fault step.begin:kill,rank=2,hit=12 3 run --max-steps 40 --checkpoint-overhead 100%
+auto_fault step.begin:kill,rank=2,hit=12 3 run --max-steps 40 --checkpoint-overhead 100% --no-async-checkpoint
 expect_stdout ", a failure every "
 expect_stdout " (2 in "
 expect_failures run 2 0
@@ -74,12 +75,20 @@ expect_stdout ", but the budget of 0.0001% allows one every "
 expect_same_end budget
 
 # Diverging is no failure of the machine: the relaunch does it again. Saving nothing at the end is one, though the process ends by itself.
-auto_fault step.begin:kill,rank=1,hit=12 2 ends --max-steps 40
+auto_fault step.begin:kill,rank=1,hit=12 2 ends --max-steps 40 --no-async-checkpoint
 run_fault save.write:error=ENOSPC 2 "${auto[@]}" --model-dir ends --max-steps 40 --on-save-error stop
 expect_exit 74
 run_ftmpi 3 "${auto[@]}" --model-dir ends --max-steps 40
 expect_failures ends 2 1
 expect_same_end ends
+
+# Killed again and again in the save that tells of the deaths before it, when its checkpoint has its name and the count has not begun anew.
+for deaths in 0 1 2 3; do
+	auto_fault save.after-rename:kill,rank=0 $((1 + deaths)) named --max-steps 1000
+	expect_failures named "$deaths"
+done
+run_ftmpi 2 "${auto[@]}" --model-dir named --steps 12
+expect_failures named 4
 
 # From outside: SIGKILL on a rank, then on the chief; between them a stop by a signal, which saves, ends with 75, and is no failure.
 saved_beyond() { # STEP
