@@ -2,7 +2,8 @@
 /* An interval between saves from what this run has seen.
  *
  * The first save comes early, so that its cost is known; each one after it makes the interval anew. What costs count is how long the training waited, whatever
- * the save went on to do beside it; the median of the last ones, since a file system has moods. */
+ * the save went on to do beside it; the median of the last ones, since a file system has moods. What a save does beside the training only keeps the next one
+ * away: two that overlap would be a wait that the interval is to avoid, and a cost that says nothing of the next. */
 #include "train/cadence.h"
 
 #include "train/clock.h"
@@ -66,7 +67,8 @@ static void choose(struct ftmpi__cadence *c, const ftmpi_fit *fit)
 	const struct ftmpi__interval_facts facts = {.cost_s = ftmpi__interval_cost(c->costs_s, FTMPI__N_COSTS),
 						    .n_failures = c->n_failures,
 						    .observed_s = fmax(0, ftmpi__fit_wall_s(fit)),
-						    .overhead = c->overhead};
+						    .overhead = c->overhead,
+						    .write_s = ftmpi__interval_cost(c->writes_s, FTMPI__N_COSTS)};
 	struct ftmpi__interval interval;
 
 	if (!(c->overhead > 0) || !(facts.cost_s > 0))
@@ -108,9 +110,15 @@ bool ftmpi__cadence_is_due(struct ftmpi__cadence *c, const ftmpi_fit *fit, doubl
 	return true;
 }
 
-void ftmpi__cadence_saved(struct ftmpi__cadence *c, const ftmpi_fit *fit, double cost_s)
+static void push(double *times_s, double s)
 {
-	memmove(c->costs_s + 1, c->costs_s, sizeof c->costs_s - sizeof c->costs_s[0]);
-	c->costs_s[0] = cost_s;
+	memmove(times_s + 1, times_s, (FTMPI__N_COSTS - 1) * sizeof *times_s);
+	times_s[0] = s;
+}
+
+void ftmpi__cadence_saved(struct ftmpi__cadence *c, const ftmpi_fit *fit, double cost_s, double write_s)
+{
+	push(c->costs_s, cost_s);
+	push(c->writes_s, write_s);
 	choose(c, fit);
 }

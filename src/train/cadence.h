@@ -18,11 +18,13 @@ struct ftmpi__cadence {
 	double costs_s[FTMPI__N_COSTS]; /* of the last saves, the newest first; 0: none; saved */
 
 	int64_t n_failures_known; /* n_failures, when a restore in the middle of the fit brings back an older one */
+	double writes_s
+		[FTMPI__N_COSTS]; /* of this launch's last saves: how long until they were durable; the newest first; 0: none */
 	double told_s;            /* the interval that was logged last; 0: none */
 	bool tried;               /* the early save was asked for */
-	int64_t first_step;       /* where this launch begins */
-	int64_t timed_step;       /* steps are timed from here */
-	double timed_from_s;      /* … and then; 0: not yet */
+	int64_t first_step;  /* where this launch begins */
+	int64_t timed_step;  /* steps are timed from here */
+	double timed_from_s; /* … and then; 0: not yet */
 };
 
 /** Begin anew, and track. Local. @param overhead 0: only gather the facts. Errors: as ftmpi_registry_add. */
@@ -37,7 +39,7 @@ void ftmpi__cadence_rewound(struct ftmpi__cadence *cadence);
 /** Whether a save is due, so many seconds after the last one, or the last try. On the chief, before a step; true is heeded. */
 bool ftmpi__cadence_is_due(struct ftmpi__cadence *cadence, const ftmpi_fit *fit, double since_s);
 
-/** A save made the training wait so long. Local. */
-void ftmpi__cadence_saved(struct ftmpi__cadence *cadence, const ftmpi_fit *fit, double cost_s);
+/** A save made the training wait so long, and was durable so long after it began. Local. */
+void ftmpi__cadence_saved(struct ftmpi__cadence *cadence, const ftmpi_fit *fit, double cost_s, double write_s);
 
 #endif

@@ -27,7 +27,7 @@ struct ftmpi__interval ftmpi__interval_choose(const struct ftmpi__interval_facts
 
 	i.optimum_s = ftmpi__interval_optimum(f->cost_s, i.mtbf_s);
 	i.least_s = f->cost_s / f->overhead;
-	i.interval_s = fmax(i.optimum_s, i.least_s);
+	i.interval_s = fmax(fmax(i.optimum_s, i.least_s), f->write_s);
 	return i;
 }
 
@@ -74,6 +74,21 @@ static double round_steps(double steps)
 	return fmin(fmax(1, rint(steps / unit) * unit), 1e15);
 }
 
+/* What the optimum had to give way to, or what it was compared with. */
+static void explain(const struct ftmpi__interval_facts *f, const struct ftmpi__interval *i, char *why, size_t why_bytes)
+{
+	char least[32];
+
+	(void)format_time(i->least_s, least);
+	if (f->write_s > fmax(i->optimum_s, i->least_s))
+		(void)snprintf(why, why_bytes, "but it is that long until one is durable");
+	else
+		(void)snprintf(why, why_bytes,
+			       i->least_s > i->optimum_s ? "but the budget of %.3g%% allows one every %s at most"
+							 : "the budget of %.3g%% asks for at least %s",
+			       100 * f->overhead, least);
+}
+
 void ftmpi__interval_describe(const struct ftmpi__interval_facts *f, const struct ftmpi__interval *i, double step_s,
 			      char text[FTMPI__INTERVAL_TEXT])
 {
@@ -88,10 +103,7 @@ void ftmpi__interval_describe(const struct ftmpi__interval_facts *f, const struc
 			       (long long)f->n_failures, b);
 	else
 		(void)snprintf(failures, sizeof failures, "no failure in %s, so one in %s is assumed", b, a);
-	(void)snprintf(why, sizeof why,
-		       i->least_s > i->optimum_s ? "but the budget of %.3g%% allows one every %s at most"
-						 : "the budget of %.3g%% asks for at least %s",
-		       100 * f->overhead, format_time(i->least_s, a));
+	explain(f, i, why, sizeof why);
 	(void)snprintf(text, FTMPI__INTERVAL_TEXT, "Checkpoint every %s%s: a save costs %s, %s; Young/Daly %s, %s",
 		       format_time(i->interval_s, b), steps, format_time(f->cost_s, c), failures,
 		       format_time(i->optimum_s, (char[32]){0}), why);

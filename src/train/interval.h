@@ -24,14 +24,15 @@ struct ftmpi__interval_facts {
 	int64_t n_failures; /* ≥ 0 */
 	double observed_s;  /* time spent training, in which they came; ≥ 0 */
 	double overhead;    /* most of the time that saves may take, 0 … 1, not 0 */
+	double write_s;     /* from the beginning of a save to when it is durable; ≥ 0; 0: not known */
 };
 
 /** What follows. Times between the beginnings of two saves. */
 struct ftmpi__interval {
-	double mtbf_s;     /* mean time between failures */
-	double optimum_s;  /* Young/Daly */
-	double least_s;    /* saves more often than this take more than `overhead` of the time */
-	double interval_s; /* the larger one of the two: the budget wins */
+	double mtbf_s;    /* mean time between failures */
+	double optimum_s; /* Young/Daly */
+	double least_s;   /* saves more often than this take more than `overhead` of the time */
+	double interval_s; /* the largest one of these two and the facts' write_s: the budget wins, and no save waits for the one before */
 };
 
 /** Longest text of ftmpi__interval_describe. */

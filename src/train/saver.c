@@ -108,7 +108,7 @@ static ftmpi_status announce(ftmpi_saver *s, ftmpi_fit *fit, const ftmpi_save_ev
 	s->failed_at_s = 0;
 	ftmpi__fit_take_save(fit, *event);
 	if (typical)
-		ftmpi__cadence_saved(&s->cadence, fit, event->save_s);
+		ftmpi__cadence_saved(&s->cadence, fit, event->save_s, event->write_s);
 	log_listeners(s, "after", event->step);
 	LISTEN(s, fit, after_save, event->step, &stop);
 	if (stop)
@@ -225,12 +225,15 @@ done:
 	return status;
 }
 
-/* By the chief's clock. A save that failed is tried again after as long. */
+/* By the chief's clock. A save that failed is tried again after as long. What this saver finds out is no reason to wait for a save in flight. */
 static bool is_due(ftmpi_saver *s, const ftmpi_fit *fit)
 {
 	const double since_s = ftmpi__calendar_s() - fmax(s->saved_at_s, s->failed_at_s);
 
-	return finds_out(s) ? ftmpi__cadence_is_due(&s->cadence, fit, since_s) : since_s >= s->options.save_s;
+	if (!finds_out(s))
+		return since_s >= s->options.save_s;
+	return (!s->flight.is_there || ftmpi_manager_save_ready(s->manager)) &&
+	       ftmpi__cadence_is_due(&s->cadence, fit, since_s);
 }
 
 /* The chief's clock, and its writer; heard at the end of the step. */

@@ -83,7 +83,7 @@ static void test_mtbf(void **state)
 
 static struct ftmpi__interval choose(double cost_s, int64_t n_failures, double observed_s, double overhead)
 {
-	const struct ftmpi__interval_facts facts = {cost_s, n_failures, observed_s, overhead};
+	const struct ftmpi__interval_facts facts = {cost_s, n_failures, observed_s, overhead, 0};
 
 	return ftmpi__interval_choose(&facts);
 }
@@ -134,12 +134,29 @@ static void test_cost(void **state)
 static void expect_text(double cost_s, int64_t n_failures, double observed_s, double overhead, double step_s,
 			const char *expected)
 {
-	const struct ftmpi__interval_facts facts = {cost_s, n_failures, observed_s, overhead};
+	const struct ftmpi__interval_facts facts = {cost_s, n_failures, observed_s, overhead, 0};
 	const struct ftmpi__interval interval = ftmpi__interval_choose(&facts);
 	char text[FTMPI__INTERVAL_TEXT];
 
 	ftmpi__interval_describe(&facts, &interval, step_s, text);
 	assert_string_equal(text, expected);
+}
+
+/* A save that is written longer than the optimum and the budget ask for keeps the next one away; one that is not does not matter. */
+static void test_write(void **state)
+{
+	struct ftmpi__interval_facts facts = {0.001, 60, HOUR, 0.01, 100};
+	struct ftmpi__interval interval = ftmpi__interval_choose(&facts);
+	char text[FTMPI__INTERVAL_TEXT];
+
+	(void)state;
+	assert_true(interval.optimum_s < 1 && interval.interval_s == 100);
+	ftmpi__interval_describe(&facts, &interval, 0, text);
+	assert_string_equal(text, "Checkpoint every 100 s: a save costs 1 ms, a failure every 60 s (60 in 60 min); "
+				  "Young/Daly 0.35 s, but it is that long until one is durable");
+	facts.write_s = 0.2;
+	interval = ftmpi__interval_choose(&facts);
+	assert_true(interval.interval_s == interval.optimum_s);
 }
 
 static void test_text(void **state)
@@ -166,7 +183,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_golden), cmocka_unit_test(test_limits), cmocka_unit_test(test_is_optimum),
 		cmocka_unit_test(test_mtbf),   cmocka_unit_test(test_budget), cmocka_unit_test(test_cost),
-		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_write),  cmocka_unit_test(test_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
