@@ -135,8 +135,8 @@ ftmpi_status ftmpi__directory_check_room(const ftmpi__directory *directory, uint
 	if (__builtin_mul_overflow((uint64_t)fs.f_bavail, (uint64_t)fs.f_frsize, &room))
 		room = UINT64_MAX;
 	if (room < n_bytes)
-		FTMPI_FAIL(FTMPI_ERR_NO_SPACE, "no room in '%s' for a file of %llu bytes: %llu bytes are free",
-			   directory->path, (unsigned long long)n_bytes, (unsigned long long)room);
+		FTMPI_FAIL(FTMPI_ERR_NO_SPACE, "no room in '%s': %llu bytes are needed, %llu are free", directory->path,
+			   (unsigned long long)n_bytes, (unsigned long long)room);
 done:
 	return status;
 }

@@ -90,10 +90,9 @@ static ftmpi_status fail(ftmpi_saver *s, const ftmpi_fit *fit, int64_t step, dou
 	if (!may_go_on(s, status, last))
 		return status;
 	if (ftmpi_comm_is_chief(ftmpi_fit_comm(fit)))
-		ftmpi_log(
-			FTMPI_LOG_WARNING,
-			"no checkpoint at step %lld: %s; older ones stay; going on, with another try at the next save",
-			(long long)step, ftmpi_error_message());
+		ftmpi_log(FTMPI_LOG_WARNING,
+			  "no checkpoint at step %lld: %s; going on, with another try at the next save",
+			  (long long)step, ftmpi_error_message());
 	ftmpi_error_clear();
 	return FTMPI_OK;
 }

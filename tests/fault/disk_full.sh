@@ -37,8 +37,8 @@ expect_untouched() {
 fill_disk
 train 2 disk/run
 expect_exit 74
-[ "$(grep -c "^ftmpi: warning: .*no room in 'disk/run' for a file of " "$last.err")" = 2 ] || fail "not one warning for each save that failed"
-expect_one_error_line "no room in 'disk/run' for a file of "
+[ "$(grep -c "^ftmpi: warning: .*no room in 'disk/run': " "$last.err")" = 2 ] || fail "not one warning for each save that failed"
+expect_one_error_line "no room in 'disk/run': "
 expect_untouched
 rm disk/filler
 expect_recovers 3 disk/run 24
@@ -48,7 +48,7 @@ fill_disk
 began=$EPOCHREALTIME
 run_ftmpi 2 "${problem[@]}" --model-dir disk/run --max-steps 3000 --save-checkpoints-secs 0.2
 expect_exit 74
-n_tries=$(grep -c "^ftmpi: warning: .*no room in 'disk/run' for a file of " "$last.err")
+n_tries=$(grep -c "^ftmpi: warning: .*no room in 'disk/run': " "$last.err")
 most=$(awk -v began="$began" -v ended="$EPOCHREALTIME" 'BEGIN { print int((ended - began) / 0.2) + 1 }')
 [ "$n_tries" -ge 1 ] && [ "$n_tries" -le "$most" ] || fail "$n_tries tries where $most had the time"
 expect_untouched
@@ -73,7 +73,7 @@ expect_recovers 2 last 36
 fill_disk
 train 3 disk/run --on-save-error stop
 expect_exit 74
-expect_one_error_line "no room in 'disk/run' for a file of "
+expect_one_error_line "no room in 'disk/run': "
 expect_stderr "older checkpoints are untouched"
 expect_warning "TensorBoard's log: cannot write " # the only one
 expect_untouched

@@ -265,7 +265,7 @@ static int run_out_of_room(void)
 		NEED(save_in_mode(store, r, i) == FTMPI_OK, 2);
 	NEED(fill("small", IMAGE + 70000), 3); /* the image and the slack, but no state file of 40 */
 	NEED(save_in_mode(store, r, 41) == FTMPI_ERR_NO_SPACE, 4);
-	NEED(strstr(ftmpi_error_message(), "no room in 'small/run' for a file of") != NULL, 5);
+	NEED(strstr(ftmpi_error_message(), "no room in 'small/run': ") != NULL, 5);
 	NEED(count_names("small/run", "ckpt-") == 40 && latest_is(store, "ckpt-40."), 6);
 	NEED(unlink("small/filler") == 0 && fill("small", IMAGE + 110000), 7);
 	NEED(save_in_mode(store, r, 41) == FTMPI_OK && latest_is(store, "ckpt-41."), 8);
