@@ -46,12 +46,11 @@ expect_same_end calm
 run_ftmpi 4 "${auto[@]}" --model-dir calm-again --max-steps 40
 calm_ms=$(chosen_ms)
 
-# Killed twice before there is a checkpoint, once after it, on as many ranks as there happen to be. The interval is chosen when the save has ended, so that one
-# is waited for.
+# Killed twice before there is a checkpoint, once after it, on as many ranks as there happen to be.
 auto_fault step.begin:kill,rank=1,hit=4 4 run --max-steps 40
 auto_fault step.begin:kill,rank=0,hit=7 2 run --max-steps 40
 [ -z "$(steps_of run)" ] || fail "run has checkpoints $(steps_of run)"
-auto_fault step.begin:kill,rank=2,hit=12 3 run --max-steps 40 --checkpoint-overhead 100% --no-async-checkpoint
+auto_fault step.begin:kill,rank=2,hit=12 3 run --max-steps 40 --checkpoint-overhead 100%
 expect_stdout ", a failure every "
 expect_stdout " (2 in "
 expect_failures run 2 0
@@ -75,7 +74,7 @@ expect_stdout ", but the budget of 0.0001% allows one every "
 expect_same_end budget
 
 # Diverging is no failure of the machine: the relaunch does it again. Saving nothing at the end is one, though the process ends by itself.
-auto_fault step.begin:kill,rank=1,hit=12 2 ends --max-steps 40 --no-async-checkpoint
+auto_fault step.begin:kill,rank=1,hit=12 2 ends --max-steps 40
 run_fault save.write:error=ENOSPC 2 "${auto[@]}" --model-dir ends --max-steps 40 --on-save-error stop
 expect_exit 74
 run_ftmpi 3 "${auto[@]}" --model-dir ends --max-steps 40
@@ -98,7 +97,7 @@ for point in begin open write fsync verify before-rename; do
 	slow+="save.$point:stall=1,rank=0,hit=$hit;"
 done
 for np in 1 2; do auto_fault step.begin:kill,rank=0,hit=4 "$np" slow; done
-FTMPI_FAULT="${slow}save.wait:kill,rank=0,hit=2" start_ftmpi 2 "${auto[@]}" --checkpoint-overhead 100% --model-dir slow --max-steps 1000000000
+FTMPI_FAULT="${slow}save.wait:kill,rank=0,hit=2" start_ftmpi 2 "${auto[@]}" --async-checkpoint --checkpoint-overhead 100% --model-dir slow --max-steps 1000000000
 has_three() { [ "$(steps_of slow | wc -w)" -ge 3 ]; }
 until_true has_three
 kill -USR1 "$mpirun_pid"
