@@ -22,9 +22,8 @@ nodes() {
 		done
 	done <<-END
 		one:1 two:1|slot
-		one:3 two:1|slot
 		one:2 two:2|slot
-		one:2 two:2|node
+		one:2 two:1|node
 	END
 }
 
