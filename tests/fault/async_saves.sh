@@ -15,8 +15,12 @@ expect_exit 137
 newest_after_death stage 6
 expect_recovers 3 stage "$newest"
 
-# The writer stands still with its temporary whole; the training comes as far as the next save, and is killed where it waits.
-train_fault "save.verify:stall,rank=0;save.wait:kill,rank=0" 4 wait
+# The writer stands still with its temporary whole, and the training comes as far as the next save; the chief is killed there.
+FTMPI_FAULT="save.verify:stall,rank=0;save.wait:stall,rank=0" start_ftmpi 4 "${training[@]}" --model-dir wait
+until_true grep -q "failpoint save.verify fired" "$last.err"
+until_true grep -q "failpoint save.wait fired" "$last.err"
+kill -KILL "$(rank_pid 0)"
+wait_ftmpi
 expect_exit 137
 [ -z "$(steps_of wait)" ] || fail "there are checkpoints $(steps_of wait)"
 [ -e wait/ckpt-6.weights.h5.tmp ] || fail "there is no temporary of the save in flight"
