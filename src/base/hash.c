@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* XXH3-128 through the xxHash library. */
+/* XXH3-128 through the xxHash library: with the widest vectors that the processor has, where the library can choose at run time. The digests are the
+ * same. */
 #include <ftmpi/hash.h>
 #include <ftmpi/memory.h>
 
 #include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
+#ifdef FTMPI_XXHASH_DISPATCH
+#include <xxh_x86dispatch.h> /* gives the functions of xxhash.h other names */
+#endif
 
 static ftmpi_digest from_xxh(XXH128_hash_t h)
 {
