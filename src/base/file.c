@@ -3,7 +3,10 @@
  *
  * Every call's result is looked at, fsync's and close's too: an error that the kernel kept from an earlier write is told only there, and only
  * once. So a file whose fsync failed is never trusted again, it is removed. EINTR is repeated, partial reads and writes go on. What was
- * written is read back and compared with what was meant; the pages are dropped from the cache first where the system does that. */
+ * written is read back and compared with what was meant; the pages are dropped from the cache first where the system does that.
+ *
+ * Large files go in pieces, so that the disk and the processor work at the same time: what is written is handed to the disk at once, and what is read is
+ * looked at while the disk reads on. */
 #include "base/file.h"
 
 #include <errno.h>
@@ -16,8 +19,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* One call of read or write moves at most this much on Linux. */
-enum { MAX_TRANSFER = 1 << 30, COMPARE_BYTES = 1 << 20 };
+/* One call of read or write moves at most this much on Linux. A piece that is looked at fits in a core's cache; a stretch keeps the disk busy. */
+enum { MAX_TRANSFER = 1 << 30, PIECE_BYTES = 1 << 19, STRETCH_BYTES = 1 << 23 };
 
 void *ftmpi__image_memory(size_t n_bytes)
 {
@@ -142,14 +145,37 @@ done:
 	return status;
 }
 
+/* Fill `data` with the file. */
+static ftmpi_status read_pieces(int fd, const char *path, uint8_t *data, size_t n_bytes,
+				const ftmpi__file_watcher *watcher)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* advice: the disk reads further ahead */
+	for (size_t at = 0; at < n_bytes; at += PIECE_BYTES) {
+		const size_t want = n_bytes - at < PIECE_BYTES ? n_bytes - at : PIECE_BYTES;
+		ssize_t n;
+
+		n = read_fully(fd, data + at, want);
+		if (n < 0)
+			FTMPI_FAIL(ftmpi__io_status(errno), "cannot read '%s': %s", path, strerror(errno));
+		if ((size_t)n != want)
+			FTMPI_FAIL(FTMPI_ERR_DATA, "'%s' ended after %zu of %zu bytes while it was read", path,
+				   at + (size_t)n, n_bytes);
+		if (watcher != NULL)
+			FTMPI_TRY(watcher->take(watcher->context, data + at, at, want));
+	}
+done:
+	return status;
+}
+
 ftmpi_status ftmpi__file_read(int fd, const char *name, int flags, const char *path, size_t start_bytes,
-			      ftmpi__file_check *check, ftmpi__image *out)
+			      ftmpi__file_check *check, const ftmpi__file_watcher *watcher, ftmpi__image *out)
 {
 	ftmpi_status status = FTMPI_OK;
 	uint8_t *data = NULL;
 	size_t n_bytes = 0;
 	int file = -1;
-	ssize_t n;
 
 	FTMPI_TRY(open_regular(fd, name, flags, path, &file, &n_bytes));
 	if (check != NULL)
@@ -157,11 +183,7 @@ ftmpi_status ftmpi__file_read(int fd, const char *name, int flags, const char *p
 	data = ftmpi__image_memory(n_bytes + 1);
 	if (data == NULL)
 		FTMPI_FAIL(FTMPI_ERR_MEMORY, "out of memory for '%s' of %zu bytes", path, n_bytes);
-	n = read_fully(file, data, n_bytes);
-	if (n < 0)
-		FTMPI_FAIL(ftmpi__io_status(errno), "cannot read '%s': %s", path, strerror(errno));
-	if ((size_t)n != n_bytes)
-		FTMPI_FAIL(FTMPI_ERR_DATA, "'%s' ended after %zd of %zu bytes while it was read", path, n, n_bytes);
+	FTMPI_TRY(read_pieces(file, path, data, n_bytes, watcher));
 	data[n_bytes] = 0;
 	*out = (ftmpi__image){.data = data, .n_bytes = n_bytes};
 	data = NULL;
@@ -187,19 +209,32 @@ static int create_file(const ftmpi__directory *directory, const char *name, bool
 	return fd;
 }
 
+/* Write at `at`, where the file's position is; the disk begins with each stretch while the next one is copied. What goes wrong there is told by fsync. */
+static bool write_stretches(int fd, const char *data, size_t at, size_t n_bytes)
+{
+	while (n_bytes > STRETCH_BYTES) {
+		if (!ftmpi__write_fully(fd, data + at, STRETCH_BYTES))
+			return false;
+		(void)sync_file_range(fd, (off_t)at, STRETCH_BYTES, SYNC_FILE_RANGE_WRITE);
+		at += STRETCH_BYTES;
+		n_bytes -= STRETCH_BYTES;
+	}
+	return ftmpi__write_fully(fd, data + at, n_bytes);
+}
+
 /* Write in two halves, so that what a failpoint does between them leaves a torn file. False with errno on an error. */
 static bool write_halves(int fd, const char *data, size_t n_bytes, bool faults)
 {
-	const size_t half = n_bytes / 2;
+	const size_t half = n_bytes > 2 * STRETCH_BYTES ? n_bytes / 2 / STRETCH_BYTES * STRETCH_BYTES : n_bytes / 2;
 	ftmpi_fault_action action;
 
-	if (!ftmpi__write_fully(fd, data, half))
+	if (!write_stretches(fd, data, 0, half))
 		return false;
 	do
 		action = faults ? ftmpi_failpoint_hit(FTMPI_FP_SAVE_WRITE) : FTMPI_FAULT_NONE;
 	while (action == FTMPI_FAULT_ERROR && errno == EINTR);
 	if (action == FTMPI_FAULT_ERROR || action == FTMPI_FAULT_SHORT ||
-	    !ftmpi__write_fully(fd, data + half, n_bytes - half))
+	    !write_stretches(fd, data, half, n_bytes - half))
 		return false;
 	if (action == FTMPI_FAULT_CORRUPT && half < n_bytes) {
 		const char flipped = (char)(data[half] ^ 1);
@@ -222,39 +257,41 @@ static bool sync_file(int fd, bool faults)
 }
 
 static ftmpi_status compare_contents(int fd, const ftmpi__directory *directory, const char *name, const char *data,
-				     size_t n_bytes, bool faults)
+				     size_t n_bytes, bool faults, const ftmpi__file_watcher *watcher)
 {
 	ftmpi_status status = FTMPI_OK;
-	char *chunk = NULL;
+	uint8_t *piece = NULL;
 	size_t at = 0;
 	ssize_t n;
 
-	FTMPI_TRY(FTMPI_ALLOC(COMPARE_BYTES, &chunk));
+	FTMPI_TRY(FTMPI_ALLOC(PIECE_BYTES, &piece));
 	do {
 		do
-			n = ftmpi__fault(faults, FTMPI_FP_SAVE_VERIFY) ? -1 : read_fully(fd, chunk, COMPARE_BYTES);
+			n = ftmpi__fault(faults, FTMPI_FP_SAVE_VERIFY) ? -1 : read_fully(fd, piece, PIECE_BYTES);
 		while (n < 0 && errno == EINTR);
 		if (n < 0)
 			FTMPI_FAIL(ftmpi__io_status(errno), "cannot read back '%s/%s': %s", directory->path, name,
 				   strerror(errno));
-		if ((size_t)n > n_bytes - at || memcmp(chunk, data + at, (size_t)n) != 0)
+		if ((size_t)n > n_bytes - at || memcmp(piece, data + at, (size_t)n) != 0)
 			FTMPI_FAIL(FTMPI_ERR_IO,
 				   "'%s/%s' was read back with other bytes than were written (from byte %zu on): the "
 				   "storage "
 				   "or the memory is faulty",
 				   directory->path, name, at);
+		if (watcher != NULL && n > 0)
+			FTMPI_TRY(watcher->take(watcher->context, piece, at, (size_t)n));
 		at += (size_t)n;
-	} while (n == COMPARE_BYTES);
+	} while (n == PIECE_BYTES);
 	if (at != n_bytes)
 		FTMPI_FAIL(FTMPI_ERR_IO, "'%s/%s' was read back with %zu bytes where %zu were written", directory->path,
 			   name, at, n_bytes);
 done:
-	ftmpi_free(chunk);
+	ftmpi_free(piece);
 	return status;
 }
 
 static ftmpi_status read_back(const ftmpi__directory *directory, const char *name, const char *data, size_t n_bytes,
-			      bool faults)
+			      bool faults, const ftmpi__file_watcher *watcher)
 {
 	ftmpi_status status = FTMPI_OK;
 	int fd;
@@ -265,7 +302,8 @@ static ftmpi_status read_back(const ftmpi__directory *directory, const char *nam
 	if (fd < 0)
 		FTMPI_FAIL(ftmpi__io_status(errno), "cannot read back '%s/%s': %s", directory->path, name,
 			   strerror(errno));
-	FTMPI_TRY(compare_contents(fd, directory, name, data, n_bytes, faults));
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	FTMPI_TRY(compare_contents(fd, directory, name, data, n_bytes, faults, watcher));
 done:
 	if (fd >= 0)
 		(void)close(fd);
@@ -273,7 +311,7 @@ done:
 }
 
 ftmpi_status ftmpi__file_write(const ftmpi__directory *directory, const char *name, const void *data, size_t n_bytes,
-			       bool faults)
+			       bool faults, const ftmpi__file_watcher *watcher)
 {
 	ftmpi_status status = FTMPI_OK;
 	bool created;
@@ -293,7 +331,7 @@ ftmpi_status ftmpi__file_write(const ftmpi__directory *directory, const char *na
 	fd = -1;
 	if (code != 0 && errno != EINTR) /* then it is closed all the same, and its data is safe already */
 		FTMPI_FAIL(ftmpi__io_status(errno), "cannot close '%s/%s': %s", directory->path, name, strerror(errno));
-	FTMPI_TRY(read_back(directory, name, data, n_bytes, faults));
+	FTMPI_TRY(read_back(directory, name, data, n_bytes, faults, watcher));
 done:
 	if (fd >= 0)
 		(void)close(fd);

@@ -39,20 +39,28 @@ bool ftmpi__write_fully(int fd, const void *data, size_t n_bytes);
 /** What to check of a file before its bytes are taken. */
 typedef ftmpi_status ftmpi__file_check(const uint8_t *start, size_t n_bytes, const char *file);
 
+/** Who is shown a file piece by piece, in order, each as soon as it is read: its bytes are in the processor's cache then. */
+typedef struct ftmpi__file_watcher {
+	ftmpi_status (*take)(void *context, uint8_t *piece, size_t at, size_t n_bytes);
+	void *context;
+} ftmpi__file_watcher;
+
 /**
  * Read a whole regular file; never waits for a fifo or a device. @param fd relative to which directory (AT_FDCWD). @param flags more flags
  * for openat. @param path for messages. @param start_bytes, check how many bytes of the start `check` sees before memory for the file is taken; NULL:
- * no check. Errors: ERR_NOT_FOUND, ERR_DATA (not a regular file, cut off meanwhile), ERR_IO, ERR_MEMORY.
+ * no check. @param watcher may change what is read; NULL: none. Errors: ERR_NOT_FOUND, ERR_DATA (not a regular file, cut off meanwhile), ERR_IO, ERR_MEMORY;
+ * the watcher's.
  */
 ftmpi_status ftmpi__file_read(int fd, const char *name, int flags, const char *path, size_t start_bytes,
-			      ftmpi__file_check *check, ftmpi__image *out) FTMPI_CHECK_RESULT;
+			      ftmpi__file_check *check, const ftmpi__file_watcher *watcher,
+			      ftmpi__image *out) FTMPI_CHECK_RESULT;
 
 /**
  * Write a file that is not there yet: write, fsync, read back and compare. On any error it is removed. @param faults pass the SAVE_ failpoints.
- * Errors: ERR_IO, ERR_NO_SPACE, ERR_MEMORY.
+ * @param watcher of what is read back, after it was compared; NULL: none. Errors: ERR_IO, ERR_NO_SPACE, ERR_MEMORY; the watcher's.
  */
 ftmpi_status ftmpi__file_write(const ftmpi__directory *directory, const char *name, const void *data, size_t n_bytes,
-			       bool faults) FTMPI_CHECK_RESULT;
+			       bool faults, const ftmpi__file_watcher *watcher) FTMPI_CHECK_RESULT;
 
 /** Rename within the directory, replacing. On failure `from` is removed. Errors: ERR_IO, ERR_NO_SPACE. */
 ftmpi_status ftmpi__file_rename(const ftmpi__directory *directory, const char *from, const char *to,

@@ -34,7 +34,7 @@ ftmpi_status ftmpi__file_replace(const char *file, const void *data, size_t n_by
 	(void)snprintf(temporary, sizeof temporary, "%s.tmp", name);
 	FTMPI_TRY(ftmpi__directory_open(parent, &directory));
 	ftmpi__file_remove(&directory, temporary);
-	FTMPI_TRY(ftmpi__file_write(&directory, temporary, data, n_bytes, false));
+	FTMPI_TRY(ftmpi__file_write(&directory, temporary, data, n_bytes, false, NULL));
 	FTMPI_TRY(ftmpi__file_rename(&directory, temporary, name, false));
 	FTMPI_TRY(ftmpi__directory_sync(&directory, false));
 done:

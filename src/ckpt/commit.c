@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Saving: a commit that no crash can break.
  *
- *  1  image: built in memory, then read with the reader that restores use         a file that could not be restored is never written
+ *  1  image: built in memory, then walked by the reader that restores use         a file that could not be restored is never written
  *  2  room on the file system
- *  3  temporary: write, fsync, read back, compare
+ *  3  temporary: write, fsync, read back, compare, digests of arrays and file      vouch.c
  *  4  if a checkpoint of this number is listed: state file without its digest     else a crash after 5 would condemn the new file by the old digest
  *  5  rename, fsync of the directory                                              from here on the new one is found at the next opening
  *  6  state file with the new one beside the old ones (its own temporary, fsync, rename)
@@ -14,6 +14,7 @@
  * checkpoint is touched before the new one is listed. HDF5 is used in 1 alone. All of it may be done by the store's writer (save.c): no MPI calls, and what
  * goes wrong is told by the status. */
 #include "ckpt/store_inside.h"
+#include "ckpt/vouch.h"
 
 #include <errno.h>
 #include <ftmpi/log.h>
@@ -40,26 +41,21 @@ done:
 	return status;
 }
 
-/* Make the image, and see that it can be restored. @param out lies in the snapshot. */
-static ftmpi_status build(ftmpi__snapshot *snapshot, const char *file, ftmpi__image *out, ftmpi_digest *digest)
+/* Make the image, and see that its arrays can be found. @param out lies in the snapshot. */
+static ftmpi_status build(ftmpi__snapshot *snapshot, const char *file, ftmpi__image *out)
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi__image image = {0};
-	ftmpi_reader *reader = NULL;
 
 	if (ftmpi__fault(true, FTMPI_FP_SAVE_BEGIN))
 		FTMPI_FAIL(ftmpi__io_status(errno), "cannot begin: %s", strerror(errno));
 	FTMPI_TRY(ftmpi__image_seal(snapshot, &image));
-	status = ftmpi__reader_open_bytes(image.data, image.n_bytes, file, &reader);
+	status = ftmpi__reader_check_structure(image.data, image.n_bytes, file);
 	if (status == FTMPI_ERR_DATA)
-		FTMPI_FAIL(FTMPI_ERR_INTERNAL,
-			   "the image does not verify (faulty memory, or arrays that changed meanwhile): %s",
-			   ftmpi_error_message());
+		FTMPI_FAIL(FTMPI_ERR_INTERNAL, "the image does not verify (faulty memory): %s", ftmpi_error_message());
 	FTMPI_TRY(status);
-	*digest = ftmpi_reader_file_digest(reader);
 	*out = image;
 done:
-	ftmpi_reader_close(&reader);
 	return status;
 }
 
@@ -98,17 +94,23 @@ done:
 }
 
 /* Steps 2 to 4: the temporary is complete, and nothing says what the new file will contradict. */
-static ftmpi_status prepare(ftmpi_store *store, const ftmpi__image *image, int64_t number, const char *temporary)
+static ftmpi_status prepare(ftmpi_store *store, const ftmpi__snapshot *snapshot, const ftmpi__image *image,
+			    int64_t number, const char *temporary, ftmpi_digest *digest)
 {
 	ftmpi_status status = FTMPI_OK;
+	ftmpi__vouch vouch;
+	const ftmpi__file_watcher watcher = {.take = ftmpi__vouch_take, .context = &vouch};
 	const uint64_t more = (uint64_t)(ftmpi__items_count(&store->state) + 1) * ITEM_BYTES + SLACK_BYTES;
 
+	FTMPI_TRY(ftmpi__vouch_begin(&vouch, snapshot, image->n_bytes));
 	FTMPI_TRY(ftmpi__directory_check_room(&store->directory, image->n_bytes + more));
-	FTMPI_TRY(ftmpi__file_write(&store->directory, temporary, image->data, image->n_bytes, true));
+	FTMPI_TRY(ftmpi__file_write(&store->directory, temporary, image->data, image->n_bytes, true, &watcher));
+	*digest = vouch.digest;
 	status = unlist(store, number);
 	if (status != FTMPI_OK)
 		ftmpi__file_remove(&store->directory, temporary);
 done:
+	ftmpi__vouch_clear(&vouch);
 	return status;
 }
 
@@ -186,9 +188,9 @@ static ftmpi_status commit(ftmpi_store *store, ftmpi__snapshot *snapshot, int64_
 	ftmpi__file_name(store->name, number, "", name);
 	ftmpi__file_name(store->name, number, FTMPI__TMP, temporary);
 	name_file(store, number, facts);
-	FTMPI_TRY(build(snapshot, facts->file, &image, &facts->digest));
+	FTMPI_TRY(build(snapshot, facts->file, &image));
 	facts->n_bytes = image.n_bytes;
-	FTMPI_TRY(prepare(store, &image, number, temporary));
+	FTMPI_TRY(prepare(store, snapshot, &image, number, temporary, &facts->digest));
 	facts->timestamp_s = ftmpi__store_now(store);
 	if (store->n_failures > 0)
 		ftmpi__lock_tell_failures(store->lock_fd, number);

@@ -39,6 +39,11 @@ static unsigned char *put_text(unsigned char *at, const char *text, size_t max_b
 
 ftmpi_digest ftmpi__array_digest(const ftmpi__array *array)
 {
+	return ftmpi__array_digest_of(array, ftmpi_hash(array->data, array->n_bytes));
+}
+
+ftmpi_digest ftmpi__array_digest_of(const ftmpi__array *array, ftmpi_digest bytes)
+{
 	unsigned char header[HEADER_BYTES], *at = header;
 
 	at = put_text(at, array->path, FTMPI__ENTRY_PATH_MAX);
@@ -46,7 +51,7 @@ ftmpi_digest ftmpi__array_digest(const ftmpi__array *array)
 	at = put_number(at, (uint64_t)array->n_dims);
 	for (int i = 0; i < array->n_dims; i++)
 		at = put_number(at, (uint64_t)array->dims[i]);
-	at = put_digest(at, ftmpi_hash(array->data, array->n_bytes));
+	at = put_digest(at, bytes);
 	return ftmpi_hash(header, (size_t)(at - header));
 }
 

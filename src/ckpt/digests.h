@@ -23,6 +23,8 @@ typedef struct ftmpi__array {
 
 /** Digest of an array: of its path, type, shape and of the digest of its bytes. Local, no allocation. */
 ftmpi_digest ftmpi__array_digest(const ftmpi__array *array);
+/** The same when the digest of the array's bytes is known; they are not looked at. */
+ftmpi_digest ftmpi__array_digest_of(const ftmpi__array *array, ftmpi_digest bytes);
 
 /** One row of a file's table of digests. */
 typedef struct ftmpi__digest_row {

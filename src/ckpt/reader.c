@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An open checkpoint: the file's bytes, and pointers into them.
  *
- * The file is read once; what was verified is what is used, whatever happens to the file afterwards. Variables are not copied before they are
+ * The file is read once, and its digest is taken of each piece as it comes; what was verified is what is used, whatever happens to the file afterwards.
+ * A state file lists a digest only when the arrays in the file have matched theirs: a file that has it needs no second look at them. Variables are not copied before they are
  * asked for, so a reader takes the file's size in memory and little more. A reader is not changed after it is open: threads may share it. */
 #include "ckpt/hdf5_parse.h"
 #include "ckpt/reader_table.h"
@@ -40,6 +41,7 @@ done:
 	return status;
 }
 
+/* The file is the one that was listed. */
 static ftmpi_status check_expected(const ftmpi_reader *reader, const ftmpi__expected *expected)
 {
 	ftmpi_status status = FTMPI_OK;
@@ -55,32 +57,41 @@ done:
 	return status;
 }
 
-/* The bytes are there: digest of the whole, then what is in them. */
-static ftmpi_status take_bytes(ftmpi_reader *reader, const uint8_t *bytes, size_t n_bytes,
-			       const ftmpi__expected *expected)
+/* A file that is being read. */
+struct reading {
+	const char *file;
+	ftmpi_hasher *hasher;
+};
+
+/* Take the digest of a piece. The failpoint of reading: an error, or one bit in the middle of the first piece. */
+static ftmpi_status take_piece(void *context, uint8_t *piece, size_t at, size_t n_bytes)
 {
 	ftmpi_status status = FTMPI_OK;
+	const struct reading *reading = context;
+	const ftmpi_fault_action action = at == 0 ? ftmpi_failpoint_hit(FTMPI_FP_RESTORE_READ) : FTMPI_FAULT_NONE;
 
-	reader->n_bytes = n_bytes;
-	reader->file_digest = ftmpi_hash(bytes, n_bytes);
-	if (expected != NULL)
-		FTMPI_TRY(check_expected(reader, expected));
-	FTMPI_TRY(ftmpi__reader_take_contents(reader, bytes));
+	if (action == FTMPI_FAULT_ERROR)
+		FTMPI_FAIL(ftmpi__io_status(errno), "cannot read '%s': %s", reading->file, strerror(errno));
+	if (action == FTMPI_FAULT_CORRUPT)
+		piece[n_bytes / 2] ^= 1;
+	ftmpi_hasher_update(reading->hasher, piece, n_bytes);
 done:
 	return status;
 }
 
-/* The failpoint of reading: an error, or one bit of the middle. */
-static ftmpi_status pass_failpoint(ftmpi_reader *reader)
+static ftmpi_status read_file(ftmpi_reader *reader, int fd, const char *name, int flags)
 {
 	ftmpi_status status = FTMPI_OK;
-	const ftmpi_fault_action action = ftmpi_failpoint_hit(FTMPI_FP_RESTORE_READ);
+	struct reading reading = {.file = reader->file};
+	const ftmpi__file_watcher watcher = {.take = take_piece, .context = &reading};
 
-	if (action == FTMPI_FAULT_ERROR)
-		FTMPI_FAIL(ftmpi__io_status(errno), "cannot read '%s': %s", reader->file, strerror(errno));
-	if (action == FTMPI_FAULT_CORRUPT && reader->image.n_bytes > 0)
-		reader->image.data[reader->image.n_bytes / 2] ^= 1;
+	FTMPI_TRY(ftmpi_hasher_create(&reading.hasher));
+	FTMPI_TRY(ftmpi__file_read(fd, name, flags, reader->file, FTMPI__HDF5_START_BYTES, ftmpi__hdf5_check_start,
+				   &watcher, &reader->image));
+	reader->n_bytes = reader->image.n_bytes;
+	reader->file_digest = ftmpi_hasher_digest(reading.hasher);
 done:
+	ftmpi_hasher_destroy(&reading.hasher);
 	return status;
 }
 
@@ -95,10 +106,10 @@ ftmpi_status ftmpi__reader_open_at(int fd, const char *name, int flags, const ch
 	if (expected != NULL && fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
 		FTMPI_TRY(check_length(file, (size_t)st.st_size, expected));
 	FTMPI_TRY(create(file, &reader));
-	FTMPI_TRY(ftmpi__file_read(fd, name, flags, file, FTMPI__HDF5_START_BYTES, ftmpi__hdf5_check_start,
-				   &reader->image));
-	FTMPI_TRY(pass_failpoint(reader));
-	FTMPI_TRY(take_bytes(reader, reader->image.data, reader->image.n_bytes, expected));
+	FTMPI_TRY(read_file(reader, fd, name, flags));
+	if (expected != NULL)
+		FTMPI_TRY(check_expected(reader, expected));
+	FTMPI_TRY(ftmpi__reader_take_contents(reader, reader->image.data, expected != NULL));
 	*out = reader;
 	reader = NULL;
 done:
@@ -112,9 +123,24 @@ ftmpi_status ftmpi__reader_open_bytes(const uint8_t *bytes, size_t n_bytes, cons
 	ftmpi_reader *reader = NULL;
 
 	FTMPI_TRY(create(file, &reader));
-	FTMPI_TRY(take_bytes(reader, bytes, n_bytes, NULL));
+	reader->n_bytes = n_bytes;
+	reader->file_digest = ftmpi_hash(bytes, n_bytes);
+	FTMPI_TRY(ftmpi__reader_take_contents(reader, bytes, false));
 	*out = reader;
 	reader = NULL;
+done:
+	ftmpi_reader_close(&reader);
+	return status;
+}
+
+ftmpi_status ftmpi__reader_check_structure(const uint8_t *bytes, size_t n_bytes, const char *file)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_reader *reader = NULL;
+
+	FTMPI_TRY(create(file, &reader));
+	reader->n_bytes = n_bytes;
+	FTMPI_TRY(ftmpi__reader_take_contents(reader, bytes, true));
 done:
 	ftmpi_reader_close(&reader);
 	return status;

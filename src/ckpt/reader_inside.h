@@ -39,6 +39,9 @@ ftmpi_status ftmpi__reader_open_at(int fd, const char *name, int flags, const ch
 ftmpi_status ftmpi__reader_open_bytes(const uint8_t *bytes, size_t n_bytes, const char *file,
 				      ftmpi_reader **out) FTMPI_CHECK_RESULT;
 
+/** Verify all of a file in memory but the arrays' own bytes. Errors: ERR_DATA, ERR_MEMORY. */
+ftmpi_status ftmpi__reader_check_structure(const uint8_t *bytes, size_t n_bytes, const char *file) FTMPI_CHECK_RESULT;
+
 /** NULL when there is none. */
 const ftmpi__variable *ftmpi__reader_find(const ftmpi_reader *reader, const char *path);
 

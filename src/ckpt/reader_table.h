@@ -7,8 +7,9 @@
 
 /**
  * Walk the bytes, check the version of the format, check every dataset against the table of digests, and the table against its own digest. Sets
- * `variables`, `n_variables` and `state_digest`. Errors: ERR_DATA, ERR_MEMORY.
+ * `variables`, `n_variables` and `state_digest`. @param vouched the datasets' own bytes are known to match their digests: they are not looked at.
+ * Errors: ERR_DATA, ERR_MEMORY.
  */
-ftmpi_status ftmpi__reader_take_contents(ftmpi_reader *reader, const uint8_t *bytes) FTMPI_CHECK_RESULT;
+ftmpi_status ftmpi__reader_take_contents(ftmpi_reader *reader, const uint8_t *bytes, bool vouched) FTMPI_CHECK_RESULT;
 
 #endif

@@ -292,7 +292,7 @@ static ftmpi_status read_text(const ftmpi__directory *directory, ftmpi__image *o
 	char path[FTMPI_PATH_MAX];
 
 	(void)snprintf(path, sizeof path, "%s/%s", directory->path, FTMPI__STATE_FILE);
-	return ftmpi__file_read(directory->fd, FTMPI__STATE_FILE, O_NOFOLLOW, path, 1, check_size, out);
+	return ftmpi__file_read(directory->fd, FTMPI__STATE_FILE, O_NOFOLLOW, path, 1, check_size, NULL, out);
 }
 
 ftmpi_status ftmpi__state_read(const ftmpi__directory *directory, const char *name, ftmpi__state *out)
@@ -336,7 +336,7 @@ ftmpi_status ftmpi__state_save(ftmpi_store *store)
 	ftmpi_buffer text = {0};
 
 	FTMPI_TRY(ftmpi__state_format(&store->state, store->name, &text));
-	FTMPI_TRY(ftmpi__file_write(&store->directory, FTMPI__STATE_FILE_TMP, text.data, text.n_bytes, false));
+	FTMPI_TRY(ftmpi__file_write(&store->directory, FTMPI__STATE_FILE_TMP, text.data, text.n_bytes, false, NULL));
 	FTMPI_TRY(ftmpi__file_rename(&store->directory, FTMPI__STATE_FILE_TMP, FTMPI__STATE_FILE, false));
 	FTMPI_TRY(ftmpi__directory_sync(&store->directory, false));
 	store->n_vanished = 0;

@@ -99,7 +99,7 @@ static ftmpi_status read_file(const ftmpi__directory *directory, const char *nam
 	ftmpi_buffer path = {0};
 
 	FTMPI_TRY(ftmpi_buffer_printf(&path, "%s/%s", directory->path, name));
-	status = ftmpi__file_read(directory->fd, name, O_NOFOLLOW, path.data, 0, NULL, file);
+	status = ftmpi__file_read(directory->fd, name, O_NOFOLLOW, path.data, 0, NULL, NULL, file);
 	*gone = status == FTMPI_ERR_NOT_FOUND || status == FTMPI_ERR_DATA;
 	if (status == FTMPI_ERR_DATA)
 		ftmpi_log(FTMPI_LOG_WARNING, "%s: left alone", ftmpi_error_message());
@@ -132,7 +132,7 @@ static ftmpi_status drop_from(const ftmpi__directory *directory, const char *nam
 			  directory->path, name, c.whole_bytes, file.n_bytes);
 	if (c.kept.n_bytes == file.n_bytes)
 		goto done;
-	FTMPI_TRY(ftmpi__file_write(directory, TEMPORARY, c.kept.data, c.kept.n_bytes, false));
+	FTMPI_TRY(ftmpi__file_write(directory, TEMPORARY, c.kept.data, c.kept.n_bytes, false, NULL));
 	FTMPI_TRY(ftmpi__file_rename(directory, TEMPORARY, name, false));
 	*changed = true;
 done:

@@ -73,7 +73,7 @@ ftmpi_status ftmpi_keras_open(const char *file, ftmpi_keras_model **out)
 	ftmpi_status status = FTMPI_OK;
 	ftmpi__image image = {0};
 
-	FTMPI_TRY(ftmpi__file_read(AT_FDCWD, file, 0, file, 4, check_start, &image));
+	FTMPI_TRY(ftmpi__file_read(AT_FDCWD, file, 0, file, 4, check_start, NULL, &image));
 	if (image.n_bytes >= 4 && is_archive(image.data))
 		FTMPI_TRY(unpack(&image, file, out));
 	else

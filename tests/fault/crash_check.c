@@ -139,7 +139,7 @@ static bool check_state_file(const char *directory, char problem[PROBLEM_TEXT])
 	ftmpi_status status;
 
 	(void)snprintf(path, sizeof path, "%s/" FTMPI__STATE_FILE, directory);
-	status = ftmpi__file_read(AT_FDCWD, path, 0, path, 1, NULL, &text);
+	status = ftmpi__file_read(AT_FDCWD, path, 0, path, 1, NULL, NULL, &text);
 	if (status == FTMPI_OK)
 		status = ftmpi__state_parse((const char *)text.data, text.n_bytes, "ckpt", &state);
 	ftmpi__image_clear(&text);

@@ -43,7 +43,7 @@ static ftmpi_status drop_rows(const struct csv_logger *c, int64_t epoch, int64_t
 	ftmpi_buffer kept = {0};
 	size_t begin = 0;
 
-	status = ftmpi__file_read(AT_FDCWD, c->filename, 0, c->filename, 0, NULL, &old);
+	status = ftmpi__file_read(AT_FDCWD, c->filename, 0, c->filename, 0, NULL, NULL, &old);
 	if (status == FTMPI_ERR_NOT_FOUND) {
 		ftmpi_error_clear();
 		*n_kept = 0;
