@@ -10,6 +10,7 @@
  *     ftmpi_exchange_reduce(ex, &sum)         the owner of a slice gets the tree sum of that slice
  *     …update the slice of an array…
  *     ftmpi_exchange_gather(ex, array)        every rank gets every slice
+ *     ftmpi_exchange_collect(ex, array)       or the chief alone does
  *
  * Ranks of one node read from one another's memory. Between nodes, reduce and gather together move the bytes of a ring allreduce when V is a multiple of a
  * power-of-two number of ranks.
@@ -64,6 +65,13 @@ FTMPI_API ftmpi_status ftmpi_exchange_reduce(ftmpi_exchange *ex, float **sum) FT
 
 /** Every rank's slice of `array` to every rank, in place. Collective. @param array n_elements floats. Errors: ERR_MPI. */
 FTMPI_API ftmpi_status ftmpi_exchange_gather(ftmpi_exchange *ex, float *array) FTMPI_CHECK_RESULT;
+
+/**
+ * Every rank's slice of `array` to the chief, in place; the other ranks' arrays stay as they are. The chief and the owners compare digests of what was
+ * moved. Collective. @param array n_elements floats. @param what it is, for messages. Errors: ERR_MPI; agreed: ERR_REPLICA (the bits differ), ERR_MEMORY.
+ * Cost: the chief reads and writes what is not its own once, and every owner reads its slice.
+ */
+FTMPI_API ftmpi_status ftmpi_exchange_collect(ftmpi_exchange *ex, float *array, const char *what) FTMPI_CHECK_RESULT;
 
 /**
  * Tree sum of `n` double scalars of every worker, the same bits on every rank. Collective.

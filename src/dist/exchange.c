@@ -9,6 +9,7 @@
  * Invariants: `depth` buffers are in use, and hold the subtrees formed so far, in order; before ftmpi_exchange_reduce they are exactly the
  * maximal subtrees of the own range. While `are_read` is set, near ranks may still read the buffers, and this rank does not write them. */
 #include <ftmpi/exchange.h>
+#include <ftmpi/hash.h>
 #include <ftmpi/slice.h>
 
 #include "dist/pieces.h"
@@ -232,15 +233,15 @@ done:
 	return status;
 }
 
-/* Every near rank's slice, from where it is. */
-static ftmpi_status copy_slices(ftmpi_exchange *ex, struct ftmpi__copies *array)
+/* Every near rank's slice, from where it is. @param wanted on this rank. */
+static ftmpi_status copy_slices(ftmpi_exchange *ex, struct ftmpi__copies *array, bool wanted)
 {
 	ftmpi_status status = FTMPI_OK;
 	const int me = ex->comm->rank, size = ex->comm->size;
 
 	FTMPI_TRY(ftmpi__copies_sync(array));
 	ex->are_read = false; /* whoever is here has reduced */
-	for (int i = 1; i < size; i++) {
+	for (int i = 1; i < size && wanted; i++) {
 		const int from = (me + i) % size;
 
 		memcpy(array->mine + ex->starts[from], array->of[from] + ex->starts[from],
@@ -251,19 +252,85 @@ done:
 	return status;
 }
 
+/* The array, if all ranks' copies of it can be read from here; else NULL. */
+static struct ftmpi__copies *find_near(ftmpi_exchange *ex, const float *array)
+{
+	for (int i = 0; i < ex->n_arrays; i++)
+		if (ex->arrays[i].mine == array && ex->arrays[i].all_near)
+			return &ex->arrays[i];
+	return NULL;
+}
+
 ftmpi_status ftmpi_exchange_gather(ftmpi_exchange *ex, float *array)
 {
 	ftmpi_status status = FTMPI_OK;
-	int i = 0;
+	struct ftmpi__copies *near_array = find_near(ex, array);
 
-	while (i < ex->n_arrays && ex->arrays[i].mine != array)
-		i++;
-	if (i < ex->n_arrays && ex->arrays[i].all_near) {
-		FTMPI_TRY(copy_slices(ex, &ex->arrays[i]));
+	if (near_array != NULL) {
+		FTMPI_TRY(copy_slices(ex, near_array, true));
 		goto done;
 	}
 	FTMPI_TRY_WAIT(ex->comm->watch, MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, array, ex->counts,
 						       ex->starts, MPI_FLOAT, ex->comm->all));
+done:
+	return status;
+}
+
+static ftmpi_digest hash_slice(const ftmpi_exchange *ex, const float *array, int rank)
+{
+	return ftmpi_hash(array + ex->starts[rank], (size_t)ex->counts[rank] * sizeof *array);
+}
+
+/* On the chief: its copy of the others' slices. @param owners [size]: their digests. */
+static ftmpi_status check_slices(const ftmpi_exchange *ex, const float *array, const ftmpi_digest *owners,
+				 const char *what)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	for (int rank = 0; rank < ex->comm->size; rank++)
+		if (rank != FTMPI_CHIEF && !ftmpi_digest_equal(hash_slice(ex, array, rank), owners[rank]))
+			FTMPI_FAIL(FTMPI_ERR_REPLICA,
+				   "%s: the chief has other bits than rank %d gave it: the memory of one of them, or "
+				   "the network, is faulty; relaunch to go on from the last checkpoint",
+				   what, rank);
+done:
+	return status;
+}
+
+static ftmpi_status compare_slices(const ftmpi_exchange *ex, const float *array, const char *what)
+{
+	ftmpi_status status = FTMPI_OK;
+	const ftmpi_comm *comm = ex->comm;
+	const bool is_chief = ftmpi_comm_is_chief(comm);
+	ftmpi_digest *owners = NULL, mine = {0};
+
+	FTMPI_TRY(ftmpi_agree(comm, FTMPI_ALLOC(comm->size, &owners)));
+	if (!is_chief)
+		mine = hash_slice(ex, array, comm->rank);
+	FTMPI_TRY_WAIT(comm->watch,
+		       MPI_Gather(&mine, sizeof mine, MPI_BYTE, owners, sizeof mine, MPI_BYTE, FTMPI_CHIEF, comm->all));
+	FTMPI_TRY(ftmpi_agree(comm, is_chief ? check_slices(ex, array, owners, what) : FTMPI_OK));
+done:
+	ftmpi_free(owners);
+	return status;
+}
+
+ftmpi_status ftmpi_exchange_collect(ftmpi_exchange *ex, float *array, const char *what)
+{
+	ftmpi_status status = FTMPI_OK;
+	const ftmpi_comm *comm = ex->comm;
+	const bool is_chief = ftmpi_comm_is_chief(comm);
+	struct ftmpi__copies *near_array = find_near(ex, array);
+
+	if (comm->size == 1)
+		goto done;
+	if (near_array != NULL)
+		FTMPI_TRY(copy_slices(ex, near_array, is_chief));
+	else
+		FTMPI_TRY_WAIT(comm->watch, MPI_Gatherv(is_chief ? MPI_IN_PLACE : array + ex->starts[comm->rank],
+							ex->counts[comm->rank], MPI_FLOAT, array, ex->counts,
+							ex->starts, MPI_FLOAT, FTMPI_CHIEF, comm->all));
+	FTMPI_TRY(compare_slices(ex, array, what));
 done:
 	return status;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a learner saves, and what must hold before it is saved: all ranks have the same, and it is finite.
+/* What a learner saves, and what must hold before it is saved: all ranks have the same parameters, and they are finite.
  *
- * Between saves only the own slice of the slots is up to date, so a save gathers them. */
+ * Of the slots only the own slice is up to date; the chief, who saves them, collects the others' slices. */
 #include "train/learner.h"
 
+#include "base/kernel.h"
 #include "train/names.h"
 
 #include <math.h>
@@ -23,12 +24,12 @@ void ftmpi__learner_corrupt(ftmpi_learner *l, ftmpi_failpoint point)
 	memcpy(victim, &bits, sizeof bits);
 }
 
-/* A pass over the arena, for nothing where there is nobody to compare it with. */
-static ftmpi_digest hash_arena(const ftmpi_learner *l, const float *arena)
+/* A pass over the parameters, for nothing where there is nobody to compare them with. */
+static ftmpi_digest hash_params(const ftmpi_learner *l)
 {
 	if (ftmpi_comm_size(l->comm) == 1)
 		return (ftmpi_digest){0};
-	return ftmpi_hash(arena, (size_t)l->layout->n_elements * sizeof *arena);
+	return ftmpi_hash(l->params, (size_t)l->layout->n_elements * sizeof *l->params);
 }
 
 ftmpi_status ftmpi_learner_compare(const ftmpi_learner *l)
@@ -38,23 +39,36 @@ ftmpi_status ftmpi_learner_compare(const ftmpi_learner *l)
 		int64_t step;
 		uint64_t seed;
 		double learning_rate;
-	} copy = {hash_arena(l, l->params), l->step, l->seed, (double)l->learning_rate};
+	} copy = {hash_params(l), l->step, l->seed, (double)l->learning_rate};
 	char what[64];
 
 	(void)snprintf(what, sizeof what, "the parameters at step %lld", (long long)l->step);
 	return ftmpi_comm_compare_copies(l->comm, ftmpi_hash(&copy, sizeof copy), what);
 }
 
+/* Whether x[0 … n−1] has an infinity or a NaN. On the bits and without a branch, so that it runs as fast as the memory. */
+FTMPI_KERNEL static uint32_t any_not_finite(const float *x, int64_t n)
+{
+	const uint32_t exponent = UINT32_C(0x7f800000);
+	uint32_t found = 0;
+
+	for (int64_t i = 0; i < n; i++) {
+		uint32_t bits;
+
+		memcpy(&bits, &x[i], sizeof bits);
+		found |= (bits & exponent) == exponent;
+	}
+	return found;
+}
+
 /* The own slice of the parameters is finite: a checkpoint never holds anything else. */
 static ftmpi_status check_slice(const ftmpi_learner *l)
 {
 	ftmpi_status status = FTMPI_OK;
-	int64_t first, end, n_bad = 0;
+	int64_t first, end;
 
 	ftmpi_exchange_slice(l->exchange, &first, &end);
-	for (int64_t i = first; i < end; i++)
-		n_bad += !isfinite(l->params[i]);
-	if (n_bad > 0)
+	if (any_not_finite(l->params + first, end - first) != 0)
 		FTMPI_FAIL(FTMPI_ERR_DIVERGED,
 			   "model diverged: a parameter is not finite after step %lld, which is not saved; older "
 			   "checkpoints are good: try a smaller learning rate",
@@ -77,10 +91,8 @@ static ftmpi_status before_save(void *context)
 	FTMPI_TRY(ftmpi_learner_compare(l));
 	FTMPI_TRY(ftmpi__learner_check_finite(l));
 	l->u_product = ftmpi_optimizer_u_product(&l->optimizer, l->step);
-	for (int i = 0; i < ftmpi_optimizer_n_slots(&l->optimizer); i++) {
-		FTMPI_TRY(ftmpi_exchange_gather(l->exchange, l->slots[i]));
-		FTMPI_TRY(ftmpi_comm_compare_copies(l->comm, hash_arena(l, l->slots[i]), "the optimizer's slots"));
-	}
+	for (int i = 0; i < ftmpi_optimizer_n_slots(&l->optimizer); i++)
+		FTMPI_TRY(ftmpi_exchange_collect(l->exchange, l->slots[i], "the optimizer's slots"));
 done:
 	return status;
 }

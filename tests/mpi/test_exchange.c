@@ -51,7 +51,7 @@ static void expect_sum(const ftmpi_exchange *ex, int n_workers, int64_t n, const
 	}
 }
 
-/* Reduce, put the sum of the own slice into `array`, gather. */
+/* Reduce, put the sum of the own slice into `array`, collect, gather. */
 static void check_round(ftmpi_exchange *ex, int n_workers, int64_t n, float *array)
 {
 	int64_t first, end;
@@ -63,6 +63,8 @@ static void check_round(ftmpi_exchange *ex, int n_workers, int64_t n, float *arr
 	ftmpi_exchange_slice(ex, &first, &end);
 	memcpy(array + first, sum + first, (size_t)(end - first) * sizeof *array);
 	expect_sum(ex, n_workers, n, array, false);
+	assert_ok(ftmpi_exchange_collect(ex, array, "the sum"));
+	expect_sum(ex, n_workers, n, array, ftmpi_comm_is_chief(world));
 	assert_ok(ftmpi_exchange_gather(ex, array));
 	expect_sum(ex, n_workers, n, array, true);
 }
