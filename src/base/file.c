@@ -225,7 +225,7 @@ static bool write_stretches(int fd, const char *data, size_t at, size_t n_bytes)
 /* Write in two halves, so that what a failpoint does between them leaves a torn file. False with errno on an error. */
 static bool write_halves(int fd, const char *data, size_t n_bytes, bool faults)
 {
-	const size_t half = n_bytes > 2 * STRETCH_BYTES ? n_bytes / 2 / STRETCH_BYTES * STRETCH_BYTES : n_bytes / 2;
+	const size_t half = n_bytes / 2 > STRETCH_BYTES ? n_bytes / 2 / STRETCH_BYTES * STRETCH_BYTES : n_bytes / 2;
 	ftmpi_fault_action action;
 
 	if (!write_stretches(fd, data, 0, half))
