@@ -44,7 +44,7 @@ once() {
 		expect_no_leftovers "$dir"
 	done <<-END
 		step.begin:kill,rank=1,hit=24 18 3
-		step.end:kill,rank=0,hit=29 24 1
+		save.stage:kill,rank=0,hit=7 24 1
 		save.end:kill,rank=0,hit=5 18 2
 		save.after-rename:kill,rank=0,hit=5 18 4
 		epoch.end:kill,rank=3,hit=3 24 4
