@@ -10,7 +10,8 @@
 #     run ARG…                           ftmpi ARG… without a launcher
 #     run_ftmpi NP ARG…                  ftmpi ARG… under mpirun; FTMPI_FAULT=… and the like go before it
 #     run_fault SPEC NP ARG…             … with these failpoints, each of which must fire
-#     with_fault SPEC COMMAND…           any of these with failpoints
+#     with_fault SPEC COMMAND…           any of these with failpoints, and with those in `armed` ("…;") that need not fire
+#     with_armed SPEC COMMAND…           … with failpoints that need not fire, or not yet
 #     start_ftmpi NP ARG…, wait_ftmpi    … in the background: sets mpirun_pid; rank_pid R prints the process of a rank
 #     start_launch ARG…, wait_launch     ftmpi launch ARG… in the background: sets launch_pid; until_launched sets mpirun_pid
 #     expect_exit CODE                   exact exit code of the last run
@@ -37,6 +38,7 @@ n_runs=0
 last=""          # runs/NNN of the last run
 exit_code=""     # … and its exit code
 reported=false
+armed=""
 mkdir -p runs
 
 # When one rank is killed mpirun lets the others go on for this long before it kills them too. What survives has nothing left to do, so
@@ -125,7 +127,7 @@ run_fault() {
 with_fault() { # SPEC COMMAND…
 	local spec=$1 fault point action
 	shift
-	FTMPI_FAULT=$spec "$@"
+	FTMPI_FAULT=$armed$spec "$@"
 	while IFS= read -r -d ';' fault; do
 		point=${fault%%:*}
 		action=${fault#*:}
@@ -133,6 +135,10 @@ with_fault() { # SPEC COMMAND…
 		[[ $fault =~ ,rank=([0-9]+) ]] && expect_fired "$point" "$action" "${BASH_REMATCH[1]}" && continue
 		expect_fired "$point" "$action"
 	done <<<"$spec;"
+}
+
+with_armed() { # SPEC COMMAND…
+	FTMPI_FAULT=$1 "${@:2}"
 }
 
 start_ftmpi() {

@@ -16,7 +16,7 @@ newest_after_death stage 6
 expect_recovers 3 stage "$newest"
 
 # The writer stands still with its temporary whole, and the training comes as far as the next save; the chief is killed there.
-FTMPI_FAULT="save.verify:stall,rank=0;save.wait:stall,rank=0" start_ftmpi 4 "${training[@]}" --model-dir wait
+with_armed "save.verify:stall,rank=0;save.wait:stall,rank=0" start_ftmpi 4 "${training[@]}" --model-dir wait
 until_true grep -q "failpoint save.verify fired" "$last.err"
 until_true grep -q "failpoint save.wait fired" "$last.err"
 kill -KILL "$(rank_pid 0)"
@@ -70,7 +70,7 @@ for point in begin open write fsync verify before-rename; do
 	hit=$((hit + 1))
 	slow+="save.$point:stall=4,rank=0,hit=$hit;"
 done
-FTMPI_FAULT=${slow%;} train 2 late --max-steps 1000000000 --save-checkpoints-steps 1 --max-wall-time 19
+with_armed "${slow%;}" train 2 late --max-steps 1000000000 --save-checkpoints-steps 1 --max-wall-time 19
 expect_exit 75
 expect_warning "stopped by the deadline in "
 expect_no_stderr "stopped by the deadline in -"

@@ -97,7 +97,7 @@ for point in begin open write fsync verify before-rename; do
 	slow+="save.$point:stall=1,rank=0,hit=$hit;"
 done
 for np in 1 2; do auto_fault step.begin:kill,rank=0,hit=4 "$np" slow; done
-FTMPI_FAULT="${slow}save.wait:kill,rank=0,hit=2" start_ftmpi 2 "${auto[@]}" --async-checkpoint --checkpoint-overhead 100% --model-dir slow --max-steps 1000000000
+with_armed "${slow}save.wait:kill,rank=0,hit=2" start_ftmpi 2 "${auto[@]}" --async-checkpoint --checkpoint-overhead 100% --model-dir slow --max-steps 1000000000
 has_three() { [ "$(steps_of slow | wc -w)" -ge 3 ]; }
 until_true has_three
 kill -USR1 "$mpirun_pid"

@@ -23,13 +23,13 @@ make_outlier() {
 	training=("${plain[@]}")
 }
 
-# What a run must do to pass a point. Sets training, reference, base, the folder to begin with, and slow, other failpoints that it takes.
+# What a run must do to pass a point. Sets training, reference, base, the folder to begin with, and armed, other failpoints that it takes.
 choose_run() { # POINT ACTION
-	reference=reference base="" slow=""
+	reference=reference base="" armed=""
 	training=("${plain[@]}" --on-save-error stop)
 	case $1 in
 	restore.*) base=base ;;
-	save.wait) slow="save.begin:stall=1,rank=0,hit=1;" ;; # or the writer is done before anybody waits
+	save.wait) armed="save.begin:stall=1,rank=0,hit=1;" ;; # or the writer is done before anybody waits
 	rollback.*) training=("${outlier[@]}") reference=outlier ;;
 	esac
 	case $1:$2 in
@@ -91,7 +91,7 @@ walk() { # POINT ACTION RANK HIT NP
 	dir=${point//./-}-$action-$3-$4
 	choose_run "$point" "$action"
 	[ -z "$base" ] || cp -r "$base" "$dir"
-	train_fault "$slow$point:$action$value$rank,hit=$4" "$5" "$dir"
+	train_fault "$point:$action$value$rank,hit=$4" "$5" "$dir"
 	expect_exit "$(code_of "$point" "$action")"
 	[ "$action" != stop ] || expect_one_error_line "is stopped by a signal, "
 	if [ "$action" = skip ]; then
