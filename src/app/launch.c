@@ -22,9 +22,6 @@
 #define LOOK_S      0.2
 #define LOOK_LONG_S 60.0
 
-/* How long mpirun may take to end after its ranks have. */
-#define LONGEST_END_S 20.0
-
 #ifndef FTMPI_MPIRUN
 #define FTMPI_MPIRUN "mpirun"
 #endif
@@ -143,20 +140,20 @@ done:
 	return status;
 }
 
-/* A node whose power goes closes no connection. Its ranks are waited for until the watchdog ends the others, but mpirun goes on waiting for the node itself,
- * as long as the kernel sends again what has no answer: for a quarter of an hour. */
+/* A node whose power goes closes no connection. Its ranks are waited for until the watchdog ends the others, or one of those dies, but mpirun goes on waiting
+ * for the node itself, as long as the kernel sends again what has no answer: for a quarter of an hour. */
 static void end_hanging_mpirun(const struct launch *l, struct launch_attempt *a, double *until_s)
 {
-	if (a->hang_s <= 0 || a->node_lost)
+	if (a->ending_s <= 0 || a->node_lost)
 		return;
-	if (launch__now_s() < a->hang_s + LONGEST_END_S) {
-		*until_s = fmin(*until_s, a->hang_s + LONGEST_END_S);
+	if (launch__now_s() < a->ending_s + a->patience_s) {
+		*until_s = fmin(*until_s, a->ending_s + a->patience_s);
 		return;
 	}
 	a->node_lost = true;
 	ftmpi_log(FTMPI_LOG_WARNING,
 		  "mpirun has not ended %g s after the ranks: it waits for a node that is gone, and is killed",
-		  LONGEST_END_S);
+		  a->patience_s);
 	(void)kill(l->pid, SIGKILL);
 }
 

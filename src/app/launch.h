@@ -68,7 +68,8 @@ struct launch_attempt {
 	bool killed; /* mpirun itself ended by a signal */
 	enum launch_end end;
 	bool ranks_seen, no_slots, node_lost;
-	double hang_s; /* when a rank said that the job hangs and ends; 0: none did */
+	double ending_s,
+		patience_s; /* when a rank or mpirun said that the job ends, and how long mpirun may take from then; 0: nobody did */
 	/* In chaos, as the training's own lines say. */
 	int64_t resumed, reached; /* step it went on from, steps done when it last said so; -1: never said */
 	int64_t saved;            /* step of the newest checkpoint, when it was looked for; -1: none, or not looked */

@@ -35,13 +35,22 @@ void launch__hear(struct launch_attempt *a, const char *line)
 					       "More processors requested than permitted"};
 	static const char *const node_lost[] = {"lost communication with a remote daemon",
 						"unable to reliably start one or more daemons"};
+	/* The ranks are gone when a hang ends the job; mpirun has yet to end them when one of them died. */
+	static const struct {
+		const char *text;
+		double patience_s;
+	} ends[] = {{"ftmpi: error: hang: ", 20}, {"Per user-direction, the job has been aborted", 60}};
 
 	for (size_t i = 0; i < 2; i++) {
 		a->no_slots = a->no_slots || strstr(line, no_slots[i]) != NULL;
 		a->node_lost = a->node_lost || strstr(line, node_lost[i]) != NULL;
 	}
-	if (a->hang_s <= 0 && strstr(line, "ftmpi: error: hang: ") != NULL)
-		a->hang_s = launch__now_s();
+	for (size_t i = 0; i < sizeof ends / sizeof ends[0] && a->ending_s <= 0; i++) {
+		if (strstr(line, ends[i].text) == NULL)
+			continue;
+		a->ending_s = launch__now_s();
+		a->patience_s = ends[i].patience_s;
+	}
 }
 
 ftmpi_status launch__newest(const char *directory, int64_t *step)

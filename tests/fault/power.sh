@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# usage: power.sh mpirun|launch|hang: a node loses its power while it trains: no connection of it closes, it just falls silent. Two nodes, played by name
+# usage: power.sh mpirun|launch|hang|death: a node loses its power while it trains: no connection of it closes, it just falls silent. Two nodes, played by name
 # spaces of network, host name, processes and shared memory, with a cable between them that is pulled; the second node's processes are gone at the same
 # moment. The job ends in bounded time with a line that says why, and what is left goes on to the same bits.
 set -euo pipefail
@@ -65,6 +65,10 @@ under_launch() { # OPTION…
 		"${problem[@]}" "${long[@]}" --max-steps 1500 --model-dir run "$@"
 	until_saved run 200
 	lose_power
+	if [ -n "${with_death:-}" ]; then
+		until_launched ""
+		kill -KILL "$(rank_pid 1)"
+	fi
 	wait_launch
 	expect_exit 0
 	expect_stderr "ftmpi: warning: a node was lost: going on with 2 ranks"
@@ -95,6 +99,12 @@ hang) # mpirun finds nothing out: the ranks notice that they hang, and the launc
 	expect_stderr "ftmpi: error: hang: all ranks of host one wait in "
 	expect_stderr "none of them is late: look at the other hosts; ending the job: relaunch to go on from the last checkpoint"
 	expect_stderr "ftmpi: warning: mpirun has not ended 20 s after the ranks: it waits for a node that is gone, and is killed"
+	;;
+death) # a rank of the node that is left dies too; mpirun, which ends the job, waits for the node that is gone
+	export OMPI_MCA_oob_tcp_keepalive_time=0
+	with_death=1
+	under_launch --hang-timeout 600
+	expect_stderr "ftmpi: warning: mpirun has not ended 60 s after the ranks: it waits for a node that is gone, and is killed"
 	;;
 *) fail "no part '$1'" ;;
 esac
