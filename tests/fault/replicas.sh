@@ -45,7 +45,7 @@ expect_exit 0
 expect_different reference unseen layers/dense/vars/0
 
 # Death there is like any other.
-train_fault step.params:kill,rank=1,hit=15 4 killed
+train_fault step.params:kill,rank=1,hit=15 4 killed --no-async-checkpoint
 expect_exit 137
 expect_recovers 2 killed 12
 train_fault save.params:kill,rank=1,hit=3 4 killed-save
