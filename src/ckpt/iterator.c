@@ -4,12 +4,12 @@
  * A look is cheap (the state file and the names in the folder), so there are several a second; a file is opened only when the newest one is another than at
  * the last look. A checkpoint is newer than the last one that was given out if its number is higher, or if it was saved later: a training that
  * fell back, or began anew, counts from lower numbers again. */
+#include "base/clock.h"
 #include "ckpt/store_inside.h"
 
 #include <ftmpi/manager.h>
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 #define PAUSE_S 0.2
 
@@ -29,14 +29,6 @@ struct ftmpi_checkpoints_iterator {
 	struct mark given;   /* the last one given out */
 	double not_before_s; /* monotonic clock: when the next one may be given out */
 };
-
-static double now_s(void)
-{
-	struct timespec now = {0};
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 ftmpi_status ftmpi_checkpoints_iterator_create(const char *directory, double min_interval_s, double timeout_s,
 					       bool (*stop)(void *context), void *context,
@@ -59,7 +51,7 @@ ftmpi_status ftmpi_checkpoints_iterator_create(const char *directory, double min
 	it->stop = stop;
 	it->context = context;
 	it->newest.number = it->given.number = -1;
-	it->not_before_s = now_s();
+	it->not_before_s = ftmpi__now_s();
 	*out = it;
 	it = NULL;
 done:
@@ -145,7 +137,7 @@ done:
 /* Sleep a little, at most until a time. False when that is over, or `stop` says so. */
 static bool wait_a_little(const ftmpi_checkpoints_iterator *it, double until_s)
 {
-	const double s = fmin(until_s - now_s(), PAUSE_S);
+	const double s = fmin(until_s - ftmpi__now_s(), PAUSE_S);
 	struct timespec pause;
 
 	if (s <= 0 || (it->stop != NULL && it->stop(it->context)))
@@ -163,14 +155,14 @@ ftmpi_status ftmpi_checkpoints_iterator_next(ftmpi_checkpoints_iterator *it, ftm
 
 	while (wait_a_little(it, it->not_before_s))
 		continue;
-	if (now_s() >= it->not_before_s) { /* else `stop` said so */
-		until_s = now_s() + it->timeout_s;
+	if (ftmpi__now_s() >= it->not_before_s) { /* else `stop` said so */
+		until_s = ftmpi__now_s() + it->timeout_s;
 		do
 			FTMPI_TRY(look(it, &found));
 		while (found == NULL && wait_a_little(it, until_s));
 	}
 	if (found != NULL)
-		it->not_before_s = now_s() + it->min_interval_s;
+		it->not_before_s = ftmpi__now_s() + it->min_interval_s;
 	*reader = found;
 done:
 	return status;

@@ -11,6 +11,7 @@
  *     - 0 N              not held, after N failures
  *     … N S M            checkpoint S, if it is there, knows of M of these N: it was about to get its name
  *     (empty)            not held, no failure */
+#include "base/clock.h"
 #include "ckpt/store_inside.h"
 
 #include <errno.h>
@@ -19,18 +20,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { HOLDER_TEXT = 300, NOTE_BYTES = 320, MOST_FAILURES = 1000000 };
-
-static double seconds(void)
-{
-	struct timespec now = {0};
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
 
 /* 0, or an errno. */
 static int try_lock(int fd)
@@ -159,7 +151,7 @@ static ftmpi_status lock_file(const ftmpi__directory *directory, int fd, double 
 
 	while ((error = try_lock(fd)) == EAGAIN || error == EACCES) {
 		read_holder(fd, holder);
-		if (seconds() >= deadline)
+		if (ftmpi__now_s() >= deadline)
 			FTMPI_FAIL(FTMPI_ERR_BUSY,
 				   "'%s' is in use by %s (its lock did not come free within %g s): wait for that run "
 				   "to end, "
@@ -185,7 +177,7 @@ done:
 ftmpi_status ftmpi__lock_take(const ftmpi__directory *directory, double wait_s, int *fd)
 {
 	ftmpi_status status = FTMPI_OK;
-	const double deadline = seconds() + wait_s;
+	const double deadline = ftmpi__now_s() + wait_s;
 	bool told = false;
 	int file = -1;
 

@@ -3,20 +3,12 @@
  *
  * One save is in flight at a time. From its beginning until it is ended the store's list is the writer's: whoever asks the store for anything waits for it
  * (ftmpi__store_settle). How it went is told once, by ftmpi_store_save_end: a save that is not ended is not announced. */
+#include "base/clock.h"
 #include "ckpt/store_inside.h"
 
 #include <errno.h>
 #include <ftmpi/log.h>
 #include <string.h>
-#include <time.h>
-
-static double now_s(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* Copy the arrays, and see that the store may be changed at all. */
 static ftmpi_status stage(ftmpi_store *store, const ftmpi_registry *registry, int64_t number, bool digests)
@@ -44,7 +36,7 @@ static ftmpi_status commit(void *context)
 	struct ftmpi__saving *saving = &store->saving;
 	const ftmpi_status status = ftmpi__commit(store, &saving->snapshot, saving->number, &saving->facts);
 
-	saving->end_s = now_s();
+	saving->end_s = ftmpi__now_s();
 	return status;
 }
 
@@ -81,7 +73,7 @@ ftmpi_status ftmpi_store_save_begin(ftmpi_store *store, const ftmpi_registry *re
 
 	FTMPI_TRY(prepare_writer(store));
 	FTMPI_TRY(stage(store, registry, number, false));
-	store->saving.begin_s = now_s();
+	store->saving.begin_s = ftmpi__now_s();
 	store->saving.pending = true;
 	ftmpi__writer_start(store->saving.writer, commit, store);
 done:

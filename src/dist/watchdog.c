@@ -5,10 +5,11 @@
  * finds a hang claims it on the board, prints the line, kills the ranks that are to blame and then its own process; a timer does that if the line does not
  * go out. The others give it a while, and go the same way. SIGKILL ends stopped processes too, and nothing in a process can hold it up; a launcher and a
  * scheduler take it for what it is, a death. */
+#include "base/clock.h"
+#include "base/thread.h"
 #include "dist/comm_mpi.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,33 +27,8 @@ struct ftmpi_watchdog {
 	struct ftmpi__watcher watcher;
 	char host[64], line[2048];
 
-	pthread_t thread;
-	pthread_mutex_t mutex;
-	pthread_cond_t stop;
-	bool has_thread, has_mutex, has_stop, stopping;
+	struct ftmpi__thread thread;
 };
-
-static struct timespec now(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return t;
-}
-
-static double seconds_between(struct timespec from, struct timespec to)
-{
-	return (double)(to.tv_sec - from.tv_sec) + 1e-9 * (double)(to.tv_nsec - from.tv_nsec);
-}
-
-static struct timespec later(struct timespec t, double s)
-{
-	const double whole = (double)t.tv_nsec * 1e-9 + s;
-
-	t.tv_sec += (time_t)whole;
-	t.tv_nsec = (long)((whole - (double)(time_t)whole) * 1e9);
-	return t;
-}
 
 /* The process is killed in a while even if the line does not go out. */
 static void print_line(ftmpi_watchdog *w)
@@ -101,28 +77,28 @@ static void end(ftmpi_watchdog *w, bool speaks)
 /* Sleep for a period. @return false when the watch is over. */
 static bool sleep_on(ftmpi_watchdog *w)
 {
-	const struct timespec until = later(now(), w->watcher.period_s);
+	const struct timespec until = ftmpi__later(w->watcher.period_s);
 	bool over;
 
-	(void)pthread_mutex_lock(&w->mutex);
-	while (!w->stopping && pthread_cond_timedwait(&w->stop, &w->mutex, &until) != ETIMEDOUT)
+	(void)pthread_mutex_lock(&w->thread.mutex);
+	while (!w->thread.stopping && pthread_cond_timedwait(&w->thread.changed, &w->thread.mutex, &until) != ETIMEDOUT)
 		;
-	over = w->stopping;
-	(void)pthread_mutex_unlock(&w->mutex);
+	over = w->thread.stopping;
+	(void)pthread_mutex_unlock(&w->thread.mutex);
 	return !over;
 }
 
 static void *look_on(void *context)
 {
 	ftmpi_watchdog *w = context;
-	struct timespec last = now();
+	double last_s = ftmpi__now_s();
 
 	while (sleep_on(w)) {
-		const struct timespec this = now();
-		const bool hang = ftmpi__watcher_look(&w->watcher, seconds_between(last, this));
+		const double now_s = ftmpi__now_s();
+		const bool hang = ftmpi__watcher_look(&w->watcher, now_s - last_s);
 		uint32_t unclaimed = 0;
 
-		last = this;
+		last_s = now_s;
 		if (atomic_load(&w->board->claimed) != 0)
 			end(w, false);
 		if (hang)
@@ -131,28 +107,15 @@ static void *look_on(void *context)
 	return NULL;
 }
 
-/* All signals are for the main thread. */
 static ftmpi_status start_thread(ftmpi_watchdog *w)
 {
 	ftmpi_status status = FTMPI_OK;
-	pthread_condattr_t attributes;
-	sigset_t all, before;
 	int code;
 
-	w->has_mutex = pthread_mutex_init(&w->mutex, NULL) == 0;
-	(void)pthread_condattr_init(&attributes);
-	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	w->has_stop = pthread_cond_init(&w->stop, &attributes) == 0;
-	(void)pthread_condattr_destroy(&attributes);
-	if (!w->has_mutex || !w->has_stop)
-		FTMPI_FAIL(FTMPI_ERR_INTERNAL, "no mutex for the watchdog");
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	code = pthread_create(&w->thread, NULL, look_on, w);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	FTMPI_TRY(ftmpi__thread_init(&w->thread));
+	code = ftmpi__thread_start(&w->thread, look_on, w);
 	if (code != 0)
 		FTMPI_FAIL(FTMPI_ERR_INTERNAL, "no thread for the watchdog: %s", strerror(code));
-	w->has_thread = true;
 done:
 	return status;
 }
@@ -205,15 +168,6 @@ done:
 	return status;
 }
 
-static void stop_thread(ftmpi_watchdog *w)
-{
-	(void)pthread_mutex_lock(&w->mutex);
-	w->stopping = true;
-	(void)pthread_cond_signal(&w->stop);
-	(void)pthread_mutex_unlock(&w->mutex);
-	(void)pthread_join(w->thread, NULL);
-}
-
 void ftmpi_watchdog_destroy(ftmpi_watchdog **watchdog)
 {
 	ftmpi_watchdog *w = *watchdog;
@@ -225,12 +179,7 @@ void ftmpi_watchdog_destroy(ftmpi_watchdog **watchdog)
 		(void)!ftmpi_comm_barrier(w->comm);
 	}
 	w->comm->watch = NULL;
-	if (w->has_thread)
-		stop_thread(w);
-	if (w->has_stop)
-		(void)pthread_cond_destroy(&w->stop);
-	if (w->has_mutex)
-		(void)pthread_mutex_destroy(&w->mutex);
+	ftmpi__thread_clear(&w->thread);
 	ftmpi__watcher_clear(&w->watcher);
 	ftmpi_shared_destroy(&w->shared);
 	ftmpi_free(w);

@@ -6,7 +6,7 @@
  * away: two that overlap would be a wait that the interval is to avoid, and a cost that says nothing of the next. */
 #include "train/cadence.h"
 
-#include "train/clock.h"
+#include "base/clock.h"
 #include "train/interval.h"
 #include "train/trainer.h"
 

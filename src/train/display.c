@@ -6,7 +6,7 @@
 #include <ftmpi/display.h>
 #include <ftmpi/log.h>
 
-#include "train/clock.h"
+#include "base/clock.h"
 
 #include <math.h>
 #include <stdio.h>

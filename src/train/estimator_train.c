@@ -5,7 +5,7 @@
  * one that was interrupted goes on. For that its first epoch, and whether it ended, are part of the state. */
 #include "train/estimator.h"
 
-#include "train/clock.h"
+#include "base/clock.h"
 
 #include <ftmpi/callbacks.h>
 #include <ftmpi/display.h>

@@ -6,7 +6,7 @@
  * without it. */
 #include "train/trainer.h"
 
-#include "train/clock.h"
+#include "base/clock.h"
 #include "train/learner.h"
 
 #include <ftmpi/failpoint.h>

@@ -5,7 +5,7 @@
  * the promise of the same bits, and the fault tests notice. Facts about the run are saved beside it, outside the state digest. */
 #include "train/trainer.h"
 
-#include "train/clock.h"
+#include "base/clock.h"
 
 #include <ftmpi/failpoint.h>
 

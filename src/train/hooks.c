@@ -2,7 +2,7 @@
 /* The Estimator's ready-made hooks. */
 #include <ftmpi/estimator.h>
 
-#include "train/clock.h"
+#include "base/clock.h"
 
 #include <ftmpi/log.h>
 

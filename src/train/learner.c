@@ -11,7 +11,7 @@
  * only the own slice of the slots is up to date. */
 #include "train/learner.h"
 
-#include "train/clock.h"
+#include "base/clock.h"
 
 #include <ftmpi/slice.h>
 #include <ftmpi/watchdog.h>

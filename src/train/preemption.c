@@ -5,7 +5,7 @@
  * the one variable of a process that a handler can reach. */
 #include <ftmpi/preemption.h>
 
-#include "train/clock.h"
+#include "base/clock.h"
 
 #include <ftmpi/log.h>
 #include <ftmpi/memory.h>

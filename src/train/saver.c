@@ -6,8 +6,8 @@
  * saves are can be left to cadence.h. */
 #include "train/saver.h"
 
+#include "base/clock.h"
 #include "train/cadence.h"
-#include "train/clock.h"
 #include "train/trainer.h"
 
 #include <ftmpi/log.h>

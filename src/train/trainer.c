@@ -2,7 +2,7 @@
 /* A compiled model: learner, evaluator, and the gradient of the loss by the parameters. */
 #include "train/trainer.h"
 
-#include "train/clock.h"
+#include "base/clock.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -9,7 +9,7 @@
  * Backups are numbered by the save counter, not by the step: the last one saved is the newest, whatever another fit left, and after going back. */
 #include "train/callbacks/common.h"
 
-#include "train/clock.h"
+#include "base/clock.h"
 #include "train/trainer.h"
 
 #include <ftmpi/log.h>

@@ -6,7 +6,7 @@
  * what comes next, until layer events has no more room for what waits. A log that cannot be opened is none for this launch. */
 #include "train/callbacks/common.h"
 
-#include "train/clock.h"
+#include "base/clock.h"
 
 #include <ftmpi/events.h>
 #include <ftmpi/log.h>

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Clocks: one that only goes forward, for durations, and one that means something after a relaunch. */
-#include "train/clock.h"
-
-#include <time.h>
+#include "base/clock.h"
 
 static double read_clock(clockid_t clock)
 {
@@ -20,6 +18,18 @@ double ftmpi__now_s(void)
 double ftmpi__calendar_s(void)
 {
 	return read_clock(CLOCK_REALTIME);
+}
+
+struct timespec ftmpi__later(double s)
+{
+	struct timespec t;
+	double whole;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	whole = (double)t.tv_nsec * 1e-9 + s;
+	t.tv_sec += (time_t)whole;
+	t.tv_nsec = (long)((whole - (double)(time_t)whole) * 1e9);
+	return t;
 }
 
 void ftmpi__lap(double *since, double *into)
