@@ -112,7 +112,8 @@ done:
 	return status;
 }
 
-ftmpi_status ftmpi__checkpoint_save(ftmpi_checkpoint *c, ftmpi_store *store, int64_t number, int64_t counter)
+/* Save, or begin to. */
+static ftmpi_status save(ftmpi_checkpoint *c, ftmpi_store *store, int64_t number, int64_t counter, bool begin_only)
 {
 	ftmpi_status status = FTMPI_OK;
 	const int64_t old_counter = c->save_counter;
@@ -122,7 +123,8 @@ ftmpi_status ftmpi__checkpoint_save(ftmpi_checkpoint *c, ftmpi_store *store, int
 	before = ftmpi_watch_begin(c->comm, FTMPI_PHASE_SAVE, NULL);
 	c->save_counter = counter;
 	if (ftmpi_comm_is_chief(c->comm))
-		status = ftmpi_store_save(store, c->registry, number, NULL);
+		status = begin_only ? ftmpi_store_save_begin(store, c->registry, number)
+				    : ftmpi_store_save(store, c->registry, number, NULL);
 	status = ftmpi_agree(c->comm, status);
 	ftmpi_watch_end(c->comm, before);
 	if (status != FTMPI_OK)
@@ -132,24 +134,14 @@ done:
 	return status;
 }
 
+ftmpi_status ftmpi__checkpoint_save(ftmpi_checkpoint *c, ftmpi_store *store, int64_t number, int64_t counter)
+{
+	return save(c, store, number, counter, false);
+}
+
 ftmpi_status ftmpi__checkpoint_save_begin(ftmpi_checkpoint *c, ftmpi_store *store, int64_t number, int64_t counter)
 {
-	ftmpi_status status = FTMPI_OK;
-	const int64_t old_counter = c->save_counter;
-	ftmpi_mark before;
-
-	FTMPI_TRY(before_save(c));
-	before = ftmpi_watch_begin(c->comm, FTMPI_PHASE_SAVE, NULL);
-	c->save_counter = counter;
-	if (ftmpi_comm_is_chief(c->comm))
-		status = ftmpi_store_save_begin(store, c->registry, number);
-	status = ftmpi_agree(c->comm, status);
-	ftmpi_watch_end(c->comm, before);
-	if (status != FTMPI_OK)
-		c->save_counter = old_counter;
-	FTMPI_TRY(status);
-done:
-	return status;
+	return save(c, store, number, counter, true);
 }
 
 void ftmpi__wait_for_writer(const ftmpi_comm *comm, ftmpi_store *store)
