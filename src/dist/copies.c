@@ -70,6 +70,7 @@ static void tell(const ftmpi_comm *comm, bool *told)
 	if (!*told && ftmpi_comm_is_chief(comm))
 		ftmpi_log(FTMPI_LOG_WARNING, "The ranks of a node exchange gradients by messages, which is slower: %s",
 			  ftmpi_error_message());
+	ftmpi_error_clear();
 	*told = true;
 }
 

@@ -272,6 +272,7 @@ ftmpi_status ftmpi_exchange_gather(ftmpi_exchange *ex, float *array)
 	}
 	FTMPI_TRY_WAIT(ex->comm->watch, MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, array, ex->counts,
 						       ex->starts, MPI_FLOAT, ex->comm->all));
+	ex->are_read = false; /* every slice is here, so every owner has what it needed */
 done:
 	return status;
 }
