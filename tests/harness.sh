@@ -23,6 +23,7 @@
 #     expect_different A B [VARIABLE…]   they have not, and these variables are among those that differ
 #     digest_of PATH, printed_digest     state digest of a checkpoint; of the end of the last run
 #     checksums DIR                      names and contents of a folder but for the lock file, to compare before and after
+#     scalars DIR [FOLDER]               what a run's TensorBoard log in DIR/FOLDER says
 #     until_true COMMAND…                wait for an event; fails after a while
 
 # shellcheck source=lib.sh
@@ -282,4 +283,13 @@ printed_digest() {
 
 checksums() {
 	(cd "$1" && find . -type f ! -name .ftmpi.lock -print0 | sort -z | xargs -0r sha256sum)
+}
+
+# Tag, step and value of what does not depend on the clock in TensorBoard's log of a run; DIR.all has everything. No tag has a step twice.
+scalars() { # DIR [FOLDER in it]
+	local twice
+	python3 -B "$source_dir/tests/events/tfrecords.py" "$1${2:+/$2}" | sort >"$1.all" || fail "the events of $1 are not readable"
+	twice=$(cut -f 1,2 "$1.all" | uniq -d)
+	[ -z "$twice" ] || fail "doubled in the log of $1: $twice"
+	grep -vE '^(global_step/sec|checkpoint_sec|restarts)	' "$1.all"
 }

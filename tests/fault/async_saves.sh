@@ -64,13 +64,7 @@ run checkpoints verify time
 expect_exit 0
 
 # Every save takes longer than the steps up to the next one, which waits for it: there is time for those two, and for the last one.
-slow=""
-hit=0
-for point in begin open write fsync verify before-rename; do
-	hit=$((hit + 1))
-	slow+="save.$point:stall=4,rank=0,hit=$hit;"
-done
-with_armed "${slow%;}" train 2 late --max-steps 1000000000 --save-checkpoints-steps 1 --max-wall-time 19
+with_armed "$(slow_saves 4)" train 2 late --max-steps 1000000000 --save-checkpoints-steps 1 --max-wall-time 19
 expect_exit 75
 expect_warning "stopped by the deadline in "
 expect_no_stderr "stopped by the deadline in -"

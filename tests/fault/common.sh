@@ -66,6 +66,16 @@ newest_after_death() { # DIR STEP: sets newest
 	[ "$newest" = "$2" ] || { [ "$async" = true ] && [ "$newest" = $(($2 - save_steps)) ]; } || fail "$1 has checkpoints up to $newest, not $2"
 }
 
+# Failpoints of saves that each take so many seconds: the first six of them, at one point of its writing each.
+slow_saves() { # SECONDS
+	local point hit=0 slow=""
+	for point in begin open write fsync verify before-rename; do
+		hit=$((hit + 1))
+		slow+=";save.$point:stall=$1,rank=0,hit=$hit"
+	done
+	echo "${slow#;}"
+}
+
 # The state file lists the files that are there, oldest first, and nothing else.
 expect_listed() { # DIR
 	local listed

@@ -90,14 +90,8 @@ run_ftmpi 2 "${auto[@]}" --model-dir named --steps 12
 expect_failures named 4
 
 # Saves that take long to write, and failures that ask for many: the training does not wait for one to begin the next. The last one it does wait for.
-slow=""
-hit=0
-for point in begin open write fsync verify before-rename; do
-	hit=$((hit + 1))
-	slow+="save.$point:stall=1,rank=0,hit=$hit;"
-done
 for np in 1 2; do auto_fault step.begin:kill,rank=0,hit=4 "$np" slow; done
-with_armed "${slow}save.wait:kill,rank=0,hit=2" start_ftmpi 2 "${auto[@]}" --async-checkpoint --checkpoint-overhead 100% --model-dir slow --max-steps 1000000000
+with_armed "$(slow_saves 1);save.wait:kill,rank=0,hit=2" start_ftmpi 2 "${auto[@]}" --async-checkpoint --checkpoint-overhead 100% --model-dir slow --max-steps 1000000000
 has_three() { [ "$(steps_of slow | wc -w)" -ge 3 ]; }
 until_true has_three
 kill -USR1 "$mpirun_pid"

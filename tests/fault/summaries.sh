@@ -8,15 +8,6 @@ set -euo pipefail
 
 training+=(--save-summary-steps 5)
 
-# Tag, step and value of what does not depend on the clock. No tag has a step twice.
-scalars() { # DIR
-	local twice
-	python3 -B "$source_dir/tests/events/tfrecords.py" "$1" | sort >"$1.all" || fail "the events of $1 are not readable"
-	twice=$(cut -f 1,2 "$1.all" | uniq -d)
-	[ -z "$twice" ] || fail "doubled in the log of $1: $twice"
-	grep -vE '^(global_step/sec|checkpoint_sec|restarts)	' "$1.all"
-}
-
 steps_with() { # TAG FILE
 	sed -n "s/^$1	\([0-9]*\)	.*/\1/p" "$2" | sort -n | tr '\n' ' '
 }
