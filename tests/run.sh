@@ -13,7 +13,7 @@ set -euo pipefail
 . "$(dirname "$0")/../jobs/lib.sh"
 
 test_packages=(dataset-fashion-mnist libcmocka-dev hdf5-tools python3 python3-venv python3-h5py python3-numpy clang libclang-rt-14-dev
-	clang-tidy clang-format valgrind shellcheck slurm-wlm munge iproute2)
+	clang-tidy clang-format valgrind shellcheck slurm-wlm munge iproute2 e2fsprogs)
 
 preset=release
 skipped='bench|thorough'

@@ -45,8 +45,8 @@ FTMPI_API void ftmpi_store_close(ftmpi_store **store);
 
 /**
  * How many runs failed in the directory before this one and after the last save: those whose process died with the store open, and those that closed it at
- * work. A save sets it to 0, here and in the directory: what is to last longer belongs in the checkpoint. A death within the save, between its end and that
- * mark, leaves both. Local. @return 0 for a store that only looks.
+ * work. A save sets it to 0, here and in the directory: what is to last longer belongs in the checkpoint. A death between the two
+ * counts nothing twice. Local. @return 0 for a store that only looks.
  */
 FTMPI_API int64_t ftmpi_store_n_failures(const ftmpi_store *store);
 
