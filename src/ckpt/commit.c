@@ -46,16 +46,18 @@ static ftmpi_status build(ftmpi__snapshot *snapshot, const char *file, ftmpi__im
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi__image image = {0};
+	ftmpi_reader *reader = NULL;
 
 	if (ftmpi__fault(true, FTMPI_FP_SAVE_BEGIN))
 		FTMPI_FAIL(ftmpi__io_status(errno), "cannot begin: %s", strerror(errno));
 	FTMPI_TRY(ftmpi__image_seal(snapshot, &image));
-	status = ftmpi__reader_check_structure(image.data, image.n_bytes, file);
+	status = ftmpi__reader_open_bytes(image.data, image.n_bytes, file, true, &reader); /* of the arrays: vouch.c */
 	if (status == FTMPI_ERR_DATA)
 		FTMPI_FAIL(FTMPI_ERR_INTERNAL, "the image does not verify (faulty memory): %s", ftmpi_error_message());
 	FTMPI_TRY(status);
 	*out = image;
 done:
+	ftmpi_reader_close(&reader);
 	return status;
 }
 

@@ -117,30 +117,17 @@ done:
 	return status;
 }
 
-ftmpi_status ftmpi__reader_open_bytes(const uint8_t *bytes, size_t n_bytes, const char *file, ftmpi_reader **out)
+ftmpi_status ftmpi__reader_open_bytes(const uint8_t *bytes, size_t n_bytes, const char *file, bool vouched,
+				      ftmpi_reader **out)
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_reader *reader = NULL;
 
 	FTMPI_TRY(create(file, &reader));
 	reader->n_bytes = n_bytes;
-	reader->file_digest = ftmpi_hash(bytes, n_bytes);
-	FTMPI_TRY(ftmpi__reader_take_contents(reader, bytes, false));
+	FTMPI_TRY(ftmpi__reader_take_contents(reader, bytes, vouched));
 	*out = reader;
 	reader = NULL;
-done:
-	ftmpi_reader_close(&reader);
-	return status;
-}
-
-ftmpi_status ftmpi__reader_check_structure(const uint8_t *bytes, size_t n_bytes, const char *file)
-{
-	ftmpi_status status = FTMPI_OK;
-	ftmpi_reader *reader = NULL;
-
-	FTMPI_TRY(create(file, &reader));
-	reader->n_bytes = n_bytes;
-	FTMPI_TRY(ftmpi__reader_take_contents(reader, bytes, true));
 done:
 	ftmpi_reader_close(&reader);
 	return status;

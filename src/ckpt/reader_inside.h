@@ -35,12 +35,10 @@ typedef struct ftmpi__expected {
 ftmpi_status ftmpi__reader_open_at(int fd, const char *name, int flags, const char *file,
 				   const ftmpi__expected *expected, ftmpi_reader **out) FTMPI_CHECK_RESULT;
 
-/** Verify bytes in memory, which must outlive the reader. Errors: ERR_DATA, ERR_MEMORY. */
-ftmpi_status ftmpi__reader_open_bytes(const uint8_t *bytes, size_t n_bytes, const char *file,
+/** Verify bytes in memory, which must outlive the reader; it has no digest of the file. @param vouched somebody else compares the arrays' own bytes with their
+ * digests. Errors: ERR_DATA, ERR_MEMORY. */
+ftmpi_status ftmpi__reader_open_bytes(const uint8_t *bytes, size_t n_bytes, const char *file, bool vouched,
 				      ftmpi_reader **out) FTMPI_CHECK_RESULT;
-
-/** Verify all of a file in memory but the arrays' own bytes. Errors: ERR_DATA, ERR_MEMORY. */
-ftmpi_status ftmpi__reader_check_structure(const uint8_t *bytes, size_t n_bytes, const char *file) FTMPI_CHECK_RESULT;
 
 /** NULL when there is none. */
 const ftmpi__variable *ftmpi__reader_find(const ftmpi_reader *reader, const char *path);

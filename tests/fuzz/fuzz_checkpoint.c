@@ -38,7 +38,7 @@ static void read_all(const ftmpi_reader *reader, size_t n_bytes)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
 {
 	ftmpi_reader *reader = NULL;
-	const ftmpi_status status = ftmpi__reader_open_bytes(data, n_bytes, "x", &reader);
+	const ftmpi_status status = ftmpi__reader_open_bytes(data, n_bytes, "x", false, &reader);
 
 	if (status == FTMPI_OK) {
 		read_all(reader, n_bytes);

@@ -53,7 +53,7 @@ static uint8_t *copy_image(size_t n_bytes)
 static bool is_refused(const uint8_t *bytes, size_t n_bytes)
 {
 	ftmpi_reader *reader = NULL;
-	const ftmpi_status status = ftmpi__reader_open_bytes(bytes, n_bytes, "x", &reader);
+	const ftmpi_status status = ftmpi__reader_open_bytes(bytes, n_bytes, "x", false, &reader);
 
 	if (status != FTMPI_OK) {
 		assert_int_equal(status, FTMPI_ERR_DATA);
@@ -217,7 +217,7 @@ static void test_absurd_numbers(void **state)
 		assert_non_null(at);
 		at[cases[i].after_bytes + cases[i].at] = cases[i].value;
 		seal(copy, start, end);
-		assert_fails(ftmpi__reader_open_bytes(copy, n, "x", &reader), FTMPI_ERR_DATA, cases[i].message);
+		assert_fails(ftmpi__reader_open_bytes(copy, n, "x", false, &reader), FTMPI_ERR_DATA, cases[i].message);
 		free(copy);
 	}
 }
@@ -467,16 +467,16 @@ static void test_other_superblocks(void **state)
 		     "is an HDF5 file, but not a checkpoint that ftmpi wrote (superblock)");
 	copy[11] = 1; /* open for writing */
 	seal(copy, 0, FTMPI__HDF5_START_BYTES - 4);
-	assert_fails(ftmpi__reader_open_bytes(copy, n, "x", &reader), FTMPI_ERR_DATA,
+	assert_fails(ftmpi__reader_open_bytes(copy, n, "x", false, &reader), FTMPI_ERR_DATA,
 		     "'x' was not closed by the program");
 	copy[11] = 0;
 	copy[12] = 8; /* base address */
 	seal(copy, 0, FTMPI__HDF5_START_BYTES - 4);
-	assert_fails(ftmpi__reader_open_bytes(copy, n, "x", &reader), FTMPI_ERR_DATA, "(offset)");
+	assert_fails(ftmpi__reader_open_bytes(copy, n, "x", false, &reader), FTMPI_ERR_DATA, "(offset)");
 	copy[12] = 0;
 	copy[40] = 0xff; /* root group beyond the end */
 	seal(copy, 0, FTMPI__HDF5_START_BYTES - 4);
-	assert_fails(ftmpi__reader_open_bytes(copy, n, "x", &reader), FTMPI_ERR_DATA, "a header beyond the end");
+	assert_fails(ftmpi__reader_open_bytes(copy, n, "x", false, &reader), FTMPI_ERR_DATA, "a header beyond the end");
 	free(copy);
 }
 
