@@ -9,6 +9,7 @@
  * Invariants: `depth` buffers are in use, and hold the subtrees formed so far, in order; before ftmpi_exchange_reduce they are exactly the
  * maximal subtrees of the own range. While `are_read` is set, near ranks may still read the buffers, and this rank does not write them. */
 #include <ftmpi/exchange.h>
+#include <ftmpi/failpoint.h>
 #include <ftmpi/hash.h>
 #include <ftmpi/slice.h>
 
@@ -282,12 +283,13 @@ static ftmpi_digest hash_slice(const ftmpi_exchange *ex, const float *array, int
 	return ftmpi_hash(array + ex->starts[rank], (size_t)ex->counts[rank] * sizeof *array);
 }
 
-/* On the chief: its copy of the others' slices. @param owners [size]: their digests. */
-static ftmpi_status check_slices(const ftmpi_exchange *ex, const float *array, const ftmpi_digest *owners,
-				 const char *what)
+/* On the chief: its copy of the others' slices. @param owners [size]: their digests. The failpoint flips a bit of the last one. */
+static ftmpi_status check_slices(const ftmpi_exchange *ex, float *array, const ftmpi_digest *owners, const char *what)
 {
 	ftmpi_status status = FTMPI_OK;
 
+	if (ftmpi_failpoint_hit(FTMPI_FP_SAVE_SLOTS) == FTMPI_FAULT_CORRUPT)
+		*(unsigned char *)&array[ex->starts[ex->comm->size - 1]] ^= 1;
 	for (int rank = 0; rank < ex->comm->size; rank++)
 		if (rank != FTMPI_CHIEF && !ftmpi_digest_equal(hash_slice(ex, array, rank), owners[rank]))
 			FTMPI_FAIL(FTMPI_ERR_REPLICA,
@@ -298,7 +300,7 @@ done:
 	return status;
 }
 
-static ftmpi_status compare_slices(const ftmpi_exchange *ex, const float *array, const char *what)
+static ftmpi_status compare_slices(const ftmpi_exchange *ex, float *array, const char *what)
 {
 	ftmpi_status status = FTMPI_OK;
 	const ftmpi_comm *comm = ex->comm;

@@ -69,7 +69,7 @@ code_of() { # POINT ACTION
 	*:stall) echo 0 ;;
 	save.retention:error) echo 0 ;; # too much is kept until the next save
 	save.*:error | save.write:short | save.write:corrupt | restore.read:error) echo 74 ;;
-	save.params:corrupt | step.params:corrupt) echo 75 ;;
+	save.params:corrupt | save.slots:corrupt | step.params:corrupt) echo 75 ;;
 	restore.read:corrupt) echo 0 ;; # an older one is good
 	restore.received:corrupt) echo 65 ;;
 	step.loss:nan) echo 76 ;;

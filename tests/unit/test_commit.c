@@ -34,14 +34,14 @@ static const struct point {
 
 enum { N_POINTS = sizeof points / sizeof points[0] };
 
-/* Every failpoint of a store's save is in the table above; save.params and save.wait are passed outside of the store. */
+/* Every failpoint of a store's save is in the table above; save.params, save.slots and save.wait are passed outside of the store. */
 static void test_points_are_complete(void **state)
 {
 	(void)state;
 	for (int i = 0; i < FTMPI_FP_COUNT; i++) {
 		const char *name = ftmpi_failpoint_name((ftmpi_failpoint)i);
 		bool known = strncmp(name, "save.", 5) != 0 || strcmp(name, "save.params") == 0 ||
-			     strcmp(name, "save.wait") == 0;
+			     strcmp(name, "save.slots") == 0 || strcmp(name, "save.wait") == 0;
 
 		for (int j = 0; j < N_POINTS; j++)
 			known = known || strcmp(points[j].name, name) == 0;

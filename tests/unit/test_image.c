@@ -3,6 +3,7 @@
 #include "unit/unit_test.h"
 
 #include "ckpt/image.h"
+#include "ckpt/vouch.h"
 #include "ckpt_test.h"
 
 #include <ftmpi/reader.h>
@@ -42,6 +43,60 @@ static void test_round_trip(void **state)
 	ftmpi_registry_destroy(&target);
 	sample_clear(&out);
 	sample_clear(&in);
+}
+
+/* How the file of a snapshot fares when it comes in pieces of so many bytes. */
+static ftmpi_status vouch_for(const ftmpi__snapshot *snapshot, const ftmpi__image *image, size_t piece_bytes,
+			      ftmpi_digest *digest)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi__vouch vouch;
+
+	FTMPI_TRY(ftmpi__vouch_begin(&vouch, snapshot, image->n_bytes));
+	for (size_t at = 0; at < image->n_bytes; at += piece_bytes) {
+		const size_t left = image->n_bytes - at;
+
+		FTMPI_TRY(ftmpi__vouch_take(&vouch, image->data + at, at, left < piece_bytes ? left : piece_bytes));
+	}
+	*digest = vouch.digest;
+done:
+	ftmpi__vouch_clear(&vouch);
+	return status;
+}
+
+/* A byte of any array that is another than its digest says is found, whatever the pieces; the metadata are the reader's business. */
+static void test_vouching(void **state)
+{
+	static const size_t pieces[] = {1, 7, 64, 1000, 1 << 20};
+	sample s = {0};
+	ftmpi_registry *r;
+	ftmpi__snapshot snapshot = {0};
+	ftmpi__image image;
+
+	(void)state;
+	sample_fill(&s, 5);
+	r = sample_register(&s);
+	assert_ok(ftmpi__snapshot_take(&snapshot, r, true));
+	assert_ok(ftmpi__image_seal(&snapshot, &image));
+	for (size_t k = 0; k < sizeof pieces / sizeof pieces[0]; k++) {
+		ftmpi_digest digest = {0};
+
+		assert_ok(vouch_for(&snapshot, &image, pieces[k], &digest));
+		assert_true(ftmpi_digest_equal(digest, ftmpi_hash(image.data, image.n_bytes)));
+		for (int i = 0; i < snapshot.n; i++) {
+			uint8_t *bytes = ftmpi__snapshot_data(&snapshot) + snapshot.arrays[i].at;
+
+			if (snapshot.arrays[i].n_bytes == 0)
+				continue;
+			bytes[snapshot.arrays[i].n_bytes - 1] ^= 1;
+			assert_fails(vouch_for(&snapshot, &image, pieces[k], &digest), FTMPI_ERR_INTERNAL,
+				     snapshot.rows[i].path);
+			bytes[snapshot.arrays[i].n_bytes - 1] ^= 1;
+		}
+	}
+	ftmpi__snapshot_clear(&snapshot);
+	ftmpi_registry_destroy(&r);
+	sample_clear(&s);
 }
 
 static void test_variables(void **state)
@@ -277,10 +332,10 @@ static void test_uneven_buffer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_variables),
-		cmocka_unit_test(test_same_bytes),    cmocka_unit_test(test_hdf5_sees_the_same),
-		cmocka_unit_test(test_many_entries),  cmocka_unit_test(test_empty_registry),
-		cmocka_unit_test(test_uneven_buffer),
+		cmocka_unit_test(test_vouching),           cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_variables),          cmocka_unit_test(test_same_bytes),
+		cmocka_unit_test(test_hdf5_sees_the_same), cmocka_unit_test(test_many_entries),
+		cmocka_unit_test(test_empty_registry),     cmocka_unit_test(test_uneven_buffer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
