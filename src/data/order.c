@@ -15,37 +15,81 @@
  * of six samples, some pairs would come first 40 % too often. There the steps cost nothing, so there are more of them.
  *
  * F(step, half) is word 0 of Philox at index step · 2^40 + half, keyed by (seed, order, epoch). Checkpoints hold
- * positions, not orders: what is computed here is part of the file format and must never change. */
+ * positions, not orders: what is computed here is part of the file format and must never change.
+ *
+ * Positions go through the cipher in groups, a step of a whole group at a time, which fills vector lanes. Who is not below n yet goes again, with the
+ * others of its group that are not. */
+#include "base/kernel.h"
+#include "base/philox.h"
+
 #include <ftmpi/order.h>
-#include <ftmpi/rng.h>
 
 #include <assert.h>
 
-enum { ROUNDS = 8, ROUNDS_SMALL = 32, SMALL_BITS = 8, ROUND_SHIFT = 40 };
+enum { ROUNDS = 8, ROUNDS_SMALL = 32, SMALL_BITS = 8, ROUND_SHIFT = 40, GROUP = 256 };
 
-/* Word of the round function. */
-static uint64_t round_word(ftmpi_rng rng, int round, uint64_t half)
+/* Values on their way through the cipher, cut in two: a half has at most 32 bits, since there are at most 63. */
+struct group {
+	int n;
+	uint32_t high[GROUP], low[GROUP];
+	int place[GROUP]; /* of the result */
+};
+
+/* part[n] ^= F(step, half[n]) & mask */
+FTMPI_KERNEL static void mix(ftmpi_rng rng, int step, int64_t n, const uint32_t *restrict half, uint32_t mask,
+			     uint32_t *restrict part)
 {
-	uint32_t words[4];
+	for (int64_t i = 0; i < n; i++) {
+		uint32_t words[4];
 
-	ftmpi_rng_block(rng, (uint64_t)round << ROUND_SHIFT | half, 0, words);
-	return words[0];
+		ftmpi__philox(rng, (uint64_t)step << ROUND_SHIFT | half[i], 0, words);
+		part[i] ^= words[0] & mask;
+	}
 }
 
-/* One pass of the cipher over `bits` bits. */
-static uint64_t encrypt(ftmpi_rng rng, int bits, uint64_t value)
+/* One pass of the cipher over numbers of `bits` bits. */
+static void encrypt(ftmpi_rng rng, int bits, struct group *group)
 {
 	const int low_bits = bits / 2;
-	const uint64_t low_mask = (UINT64_C(1) << low_bits) - 1;
-	const uint64_t high_mask = (UINT64_C(1) << (bits - low_bits)) - 1;
+	const uint32_t low_mask = (uint32_t)((UINT64_C(1) << low_bits) - 1);
+	const uint32_t high_mask = (uint32_t)((UINT64_C(1) << (bits - low_bits)) - 1);
 	const int n_rounds = bits < SMALL_BITS ? ROUNDS_SMALL : ROUNDS;
-	uint64_t low = value & low_mask, high = value >> low_bits;
 
 	for (int round = 0; round < n_rounds; round += 2) {
-		low ^= round_word(rng, round, high) & low_mask;
-		high ^= round_word(rng, round + 1, low) & high_mask;
+		mix(rng, round, group->n, group->high, low_mask, group->low);
+		mix(rng, round + 1, group->n, group->low, high_mask, group->high);
 	}
-	return high << low_bits | low;
+}
+
+static void put(struct group *group, int i, uint64_t value, int low_bits, int place)
+{
+	group->high[i] = (uint32_t)(value >> low_bits);
+	group->low[i] = (uint32_t)(value & ((UINT64_C(1) << low_bits) - 1));
+	group->place[i] = place;
+}
+
+/* Sample indices at positions first … first + n − 1. @param n up to GROUP. */
+static void shuffle_group(const ftmpi_order *order, ftmpi_rng rng, int64_t first, int n, int64_t *out)
+{
+	const int low_bits = order->bits / 2;
+	struct group group = {.n = n};
+
+	for (int i = 0; i < n; i++)
+		put(&group, i, (uint64_t)(first + i), low_bits, i);
+	while (group.n > 0) {
+		int n_left = 0;
+
+		encrypt(rng, order->bits, &group);
+		for (int i = 0; i < group.n; i++) {
+			const uint64_t value = (uint64_t)group.high[i] << low_bits | group.low[i];
+
+			if (value < (uint64_t)order->n_samples)
+				out[group.place[i]] = (int64_t)value;
+			else
+				put(&group, n_left++, value, low_bits, group.place[i]);
+		}
+		group.n = n_left;
+	}
 }
 
 void ftmpi_order_init(ftmpi_order *order, uint64_t seed, int64_t n_samples, bool shuffle)
@@ -63,13 +107,8 @@ void ftmpi_order_samples(const ftmpi_order *order, int64_t epoch, int64_t first,
 	const ftmpi_rng rng = ftmpi_rng_stream(order->seed, FTMPI_RNG_ORDER, (uint64_t)epoch, 0);
 
 	assert(first >= 0 && n >= 0 && first <= order->n_samples - n);
-	for (int64_t i = 0; i < n; i++) {
-		uint64_t value = (uint64_t)(first + i);
-
-		if (order->shuffle)
-			do
-				value = encrypt(rng, order->bits, value);
-			while (value >= (uint64_t)order->n_samples);
-		out[i] = (int64_t)value;
-	}
+	for (int64_t i = 0; i < n && !order->shuffle; i++)
+		out[i] = first + i;
+	for (int64_t i = 0; i < n && order->shuffle; i += GROUP)
+		shuffle_group(order, rng, first + i, n - i < GROUP ? (int)(n - i) : GROUP, out + i);
 }
