@@ -4,6 +4,7 @@
  * Inputs stay in the type in which the source has them where that is 8-bit (a quarter of the memory), else they are
  * float32; both are scaled when they are gathered, by one rule: multiplied in double, rounded once to float32.
  * Everything here is read-only once the data set exists. */
+#include "base/kernel.h"
 #include "data/convert.h"
 
 #include <assert.h>
@@ -44,8 +45,6 @@ ftmpi_status ftmpi__dataset_create(const ftmpi__split_info *info, const ftmpi_da
 	dataset->scale = options->input_scale;
 	if (options->input_scale == 0)
 		dataset->scale = info->is_u8 ? 1.0 / 255 : 1;
-	for (int u = 0; u < 256; u++)
-		dataset->table[u] = ftmpi__scaled(u, dataset->scale);
 	*out = dataset;
 done:
 	return status;
@@ -211,30 +210,30 @@ ftmpi_digest ftmpi_dataset_digest(const ftmpi_dataset *dataset)
 	return dataset->digest;
 }
 
-/* One sample of float32. */
-static void copy_float(const ftmpi_dataset *dataset, int64_t sample, float *restrict x)
+/* x[n] = from[n]·scale */
+FTMPI_KERNEL static void scale_float(int64_t n, const float *restrict from, double scale, float *restrict x)
 {
-	const int64_t n = dataset->n_features;
-	const float *restrict from = (const float *)dataset->inputs + sample * n;
-	const double scale = dataset->scale;
-
-	if (scale == 1) {
-		memcpy(x, from, (size_t)n * sizeof *x);
-		return;
-	}
 	for (int64_t i = 0; i < n; i++)
 		x[i] = ftmpi__scaled((double)from[i], scale);
 }
 
-/* One sample of 8-bit values. */
-static void copy_u8(const ftmpi_dataset *dataset, int64_t sample, float *restrict x)
+/* x[n] = from[n]·scale */
+FTMPI_KERNEL static void scale_u8(int64_t n, const uint8_t *restrict from, double scale, float *restrict x)
 {
-	const int64_t n = dataset->n_features;
-	const uint8_t *restrict from = (const uint8_t *)dataset->inputs + sample * n;
-	const float *restrict table = dataset->table;
-
 	for (int64_t i = 0; i < n; i++)
-		x[i] = table[from[i]];
+		x[i] = ftmpi__scaled((double)from[i], scale);
+}
+
+static void copy_sample(const ftmpi_dataset *dataset, int64_t sample, float *x)
+{
+	const int64_t n = dataset->n_features, at = sample * n;
+
+	if (dataset->info.is_u8)
+		scale_u8(n, (const uint8_t *)dataset->inputs + at, dataset->scale, x);
+	else if (dataset->scale != 1)
+		scale_float(n, (const float *)dataset->inputs + at, dataset->scale, x);
+	else
+		memcpy(x, (const float *)dataset->inputs + at, (size_t)n * sizeof *x);
 }
 
 /* Ask for a sample's inputs before they are needed: samples come in no order that a processor foresees. */
@@ -254,10 +253,8 @@ void ftmpi_dataset_gather(const ftmpi_dataset *dataset, const int64_t *samples, 
 		assert(samples[i] >= 0 && samples[i] < dataset->info.n_samples);
 		if (x != NULL && i + 1 < n)
 			prefetch(dataset, samples[i + 1]);
-		if (x != NULL && dataset->info.is_u8)
-			copy_u8(dataset, samples[i], x + i * dataset->n_features);
-		else if (x != NULL)
-			copy_float(dataset, samples[i], x + i * dataset->n_features);
+		if (x != NULL)
+			copy_sample(dataset, samples[i], x + i * dataset->n_features);
 		if (y != NULL)
 			y[i] = dataset->labels[samples[i]];
 	}

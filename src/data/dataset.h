@@ -39,7 +39,6 @@ struct ftmpi_dataset {
 	ftmpi__split_info info;
 	int64_t n_features, n_classes;
 	double scale;
-	float table[256]; /* input of each 8-bit value, scaled */
 	ftmpi_digest digest;
 };
 
