@@ -1,37 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* usage: mpirun -np N bench_serve <COMMANDS
+/* usage: mpirun -np N bench_serve [FOLDER] <COMMANDS
+ *
+ * FOLDER: the training data are written there as Fashion-MNIST is, 8-bit IDX files, and read from there; else they are arrays in memory.
  *
  * Measures rounds of ftmpi and of its floor when told to: one command a line on rank 0's standard input, one line of JSON as the answer. So that a driver
  * (driver/bench.py) can let programs take turns, a rank that waits for a command sleeps; it does not spin as MPI would.
  *
- *     setup SLOT UNITS BATCH V   slot 0 … 7: a fresh trainer of 784 → UNITS ("512" or "256,128": relu, dropout 0.2 after each) → 10, Adam, on V workers
+ *     setup SLOT UNITS BATCH V [float32]
+ *                                slot 0 … 7: a fresh trainer of 784 → UNITS ("512" or "256,128": relu, dropout 0.2 after each) → 10, Adam, on V workers;
+ *                                float32: on the arrays although there is a FOLDER
  *     step SLOT STEPS            seconds a step of a fit that goes on for STEPS, and its parts on rank 0
  *     floor SLOT STEPS           seconds a step of the floor's parts for the same shapes
  *     loss SLOT                  loss on the whole training data, and a digest of the parameters
  *     describe                   the BLAS in use
- *     memory                     most resident kB so far of rank 0, and of the rank with most beside it
  *     data FILE                  write the training data there: float32 [20480, 784], then int32 [20480]
  *     drop SLOT                  free it
  */
 #include "bench/floor.h"
 #include "bench/model_b.h"
+#include "data_file.h"
 
-#include <mpi.h>
-#include <stdio.h>
+#include <math.h>
 #include <string.h>
 
-enum { N_SLOTS = 8, LINE = 4096, MAX_WORDS = 5, MAX_HIDDEN = MAX_DENSE - 1 };
+enum { N_SLOTS = 8, LINE = 4096, MAX_WORDS = 6, MAX_HIDDEN = MAX_DENSE - 1 };
 
 struct slot {
 	ftmpi_model *model;
 	ftmpi_trainer *trainer;
 	bench_floor *floor;
+	const ftmpi_dataset *data;
 	int64_t batch;
 };
 
 struct serve {
 	ftmpi_comm *comm;
-	ftmpi_dataset *data;
+	ftmpi_dataset *data, *data_u8; /* of x and y; of the IDX files, NULL: there are none */
 	float *x;
 	int32_t *y;
 	struct slot slots[N_SLOTS];
@@ -66,7 +70,8 @@ static int parse_units(const char *text, int *widths)
 	return n;
 }
 
-static ftmpi_status setup(const struct serve *serve, struct slot *s, const char *units, int64_t batch, int n_workers)
+static ftmpi_status setup(const struct serve *serve, struct slot *s, const char *units, int64_t batch, int n_workers,
+			  bool float32)
 {
 	ftmpi_status status = FTMPI_OK;
 	const int size = ftmpi_comm_size(serve->comm);
@@ -84,6 +89,7 @@ static ftmpi_status setup(const struct serve *serve, struct slot *s, const char 
 	options.n_workers = n_workers;
 	ftmpi_compile_init(&compile);
 	s->batch = batch;
+	s->data = float32 || serve->data_u8 == NULL ? serve->data : serve->data_u8;
 	FTMPI_TRY(make_layers(widths, n_dense, &s->model));
 	FTMPI_TRY(ftmpi_trainer_create(serve->comm, s->model, &compile, &options, &s->trainer));
 	FTMPI_TRY(bench_floor_create(serve->comm, widths, n_dense, (int)((batch + n_workers - 1) / n_workers),
@@ -104,7 +110,7 @@ static ftmpi_status run_steps(const struct serve *serve, const struct slot *s, i
 	double begin_s, elapsed_s;
 
 	ftmpi_fit_options_init(&how);
-	how.train = serve->data;
+	how.train = s->data;
 	how.batch_size = s->batch;
 	how.epochs = 0;
 	how.max_steps = ftmpi_learner_step_count(learner) + steps;
@@ -143,7 +149,7 @@ static ftmpi_status print_loss(const struct serve *serve, const struct slot *s)
 	char digest[FTMPI_DIGEST_TEXT];
 	ftmpi_metrics metrics;
 
-	FTMPI_TRY(ftmpi_trainer_evaluate(s->trainer, serve->data, &metrics));
+	FTMPI_TRY(ftmpi_trainer_evaluate(s->trainer, s->data, &metrics));
 	ftmpi_digest_format(ftmpi_hash(params, (size_t)ftmpi_model_layout(s->model)->n_elements * sizeof *params),
 			    digest);
 	if (ftmpi_comm_is_chief(serve->comm))
@@ -157,33 +163,6 @@ static void drop_and_tell(const struct serve *serve, struct slot *s)
 	drop(s);
 	if (ftmpi_comm_is_chief(serve->comm))
 		(void)printf("{}\n");
-}
-
-/* VmHWM of /proc/self/status, in kB; 0 where there is none. */
-static long most_resident_kb(void)
-{
-	char line[256];
-	long kb = 0;
-	FILE *file = fopen("/proc/self/status", "r");
-
-	while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-		if (strncmp(line, "VmHWM:", 6) == 0)
-			kb = strtol(line + 6, NULL, 10);
-	}
-	if (file != NULL)
-		(void)fclose(file);
-	return kb;
-}
-
-static void print_memory(const struct serve *serve)
-{
-	const bool chief = ftmpi_comm_is_chief(serve->comm);
-	const long mine = most_resident_kb(), other = chief ? 0 : mine;
-	long most = 0;
-
-	(void)MPI_Reduce(&other, &most, 1, MPI_LONG, MPI_MAX, 0, MPI_COMM_WORLD);
-	if (chief)
-		(void)printf("{\"chief_kb\": %ld, \"others_kb\": %ld}\n", mine, most);
 }
 
 /* Of a model, which sets the number of threads. */
@@ -218,12 +197,48 @@ done:
 	return status;
 }
 
-/* An empty slot is an error for all commands but setup. */
-static ftmpi_status serve_slot(struct serve *serve, const char *command, int number, const char *second, int64_t batch,
-			       int n_workers)
+static ftmpi_status write_idx(const struct serve *serve, const char *folder)
 {
 	ftmpi_status status = FTMPI_OK;
-	const int steps = (int)strtol(second, NULL, 10);
+	const int64_t dims[] = {N_SAMPLES, 28, 28};
+	char path[FTMPI_PATH_MAX];
+	double *values = NULL;
+
+	if (!ftmpi_comm_is_chief(serve->comm))
+		goto done;
+	FTMPI_TRY(FTMPI_ALLOC((int64_t)N_SAMPLES * N_INPUTS, &values));
+	for (int64_t i = 0; i < (int64_t)N_SAMPLES * N_INPUTS; i++)
+		values[i] = round(255 * (double)serve->x[i]);
+	(void)mkdir(folder, 0777);
+	(void)snprintf(path, sizeof path, "%s/train-images-idx3-ubyte", folder);
+	FTMPI_TRY(idx_write(path, DATA_U8, 3, dims, values));
+	for (int64_t i = 0; i < N_SAMPLES; i++)
+		values[i] = serve->y[i];
+	(void)snprintf(path, sizeof path, "%s/train-labels-idx1-ubyte", folder);
+	FTMPI_TRY(idx_write(path, DATA_U8, 1, dims, values));
+done:
+	ftmpi_free(values);
+	return status;
+}
+
+static ftmpi_status open_idx(struct serve *serve, const char *folder)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_dataset_options options;
+
+	ftmpi_dataset_options_init(&options);
+	FTMPI_TRY(ftmpi_agree(serve->comm, write_idx(serve, folder)));
+	FTMPI_TRY(ftmpi_dataset_open(serve->comm, folder, FTMPI_TRAIN, &options, &serve->data_u8));
+done:
+	return status;
+}
+
+/* An empty slot is an error for all commands but setup. */
+static ftmpi_status serve_slot(struct serve *serve, const char *const words[MAX_WORDS])
+{
+	ftmpi_status status = FTMPI_OK;
+	const char *command = words[0], *second = words[2];
+	const int number = (int)strtol(words[1], NULL, 10), steps = (int)strtol(second, NULL, 10);
 	struct slot *s = number >= 0 && number < N_SLOTS ? &serve->slots[number] : NULL;
 
 	if (s == NULL)
@@ -231,7 +246,8 @@ static ftmpi_status serve_slot(struct serve *serve, const char *command, int num
 	if (s->trainer == NULL && strcmp(command, "setup") != 0)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "%s: nothing was set up in slot %d", command, number);
 	if (strcmp(command, "setup") == 0)
-		FTMPI_TRY(setup(serve, s, second, batch, n_workers));
+		FTMPI_TRY(setup(serve, s, second, strtoll(words[3], NULL, 10), (int)strtol(words[4], NULL, 10),
+				strcmp(words[5], "float32") == 0));
 	else if (strcmp(command, "step") == 0 && steps > 0)
 		FTMPI_TRY(run_steps(serve, s, steps));
 	else if (strcmp(command, "floor") == 0 && steps > 0)
@@ -266,15 +282,12 @@ static ftmpi_status serve_line(struct serve *serve, char *line)
 	split(line, words);
 	if (words[0][0] == '\0')
 		serve->quit = true;
-	else if (strcmp(words[0], "memory") == 0)
-		print_memory(serve);
 	else if (strcmp(words[0], "describe") == 0)
 		FTMPI_TRY(describe(serve));
 	else if (strcmp(words[0], "data") == 0)
 		FTMPI_TRY(write_data(serve, words[1]));
 	else
-		FTMPI_TRY(serve_slot(serve, words[0], (int)strtol(words[1], NULL, 10), words[2],
-				     strtoll(words[3], NULL, 10), (int)strtol(words[4], NULL, 10)));
+		FTMPI_TRY(serve_slot(serve, words));
 done:
 	return status;
 }
@@ -306,6 +319,8 @@ int main(int argc, char **argv)
 	FTMPI_TRY(ftmpi_init(&argc, &argv));
 	FTMPI_TRY(ftmpi_comm_create(&serve.comm));
 	FTMPI_TRY(make_data(&serve.x, &serve.y, &serve.data));
+	if (argc > 1)
+		FTMPI_TRY(open_idx(&serve, argv[1]));
 	while (!serve.quit) {
 		FTMPI_TRY(next_line(&serve, line));
 		FTMPI_TRY(serve_line(&serve, line));
@@ -317,6 +332,7 @@ done:
 	for (int i = 0; i < N_SLOTS; i++)
 		drop(&serve.slots[i]);
 	ftmpi_dataset_destroy(&serve.data);
+	ftmpi_dataset_destroy(&serve.data_u8);
 	ftmpi_comm_destroy(&serve.comm);
 	ftmpi_free(serve.x);
 	ftmpi_free(serve.y);

@@ -21,7 +21,7 @@ def check(condition, what):
 
 
 def check_serve(command):
-    worker = measure.Worker("bench_serve", [command])
+    worker = measure.Worker("bench_serve", [[*command, "idx"]])
     check(worker.ask("setup 3 16,8 32 2") == {"parameters": 784 * 16 + 16 + 16 * 8 + 8 + 8 * 10 + 10}, "parameters of 784-16-8-10")
     first = worker.ask("loss 3")
     step = worker.ask("step 3 3")
@@ -31,10 +31,12 @@ def check_serve(command):
     floor = worker.ask("floor 3 2")
     check(floor["sgemm"] > 0 and abs(sum(floor[k] for k in ("sgemm", "optimizer", "exchange")) - floor["seconds"]) < 1e-7, f"floor: {floor}")
     check(worker.ask("loss 3") == second, "measuring the floor changed the trainer")
-    check(worker.ask("memory")["chief_kb"] > 1000, "no memory is used")
     check("OpenBLAS" in worker.ask("describe")["blas"], "the BLAS is not named")
     worker.ask("data data")
     check(Path("data").stat().st_size == 20480 * (784 + 1) * 4, "size of the data")
+    worker.ask("setup 4 16,8 32 2 float32")
+    float32 = worker.ask("loss 4")
+    check(abs(float32["loss"] / first["loss"] - 1) < 1e-5, f"the IDX files hold other data: loss {first['loss']}, not {float32['loss']}")
     check(worker.ask("drop 3") == {}, "drop")
     try:
         worker.ask("step 3 1")

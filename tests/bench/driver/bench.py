@@ -50,7 +50,7 @@ class Bench:
         if os.geteuid() == 0:
             self.env.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
         self.serves, self.peers, self.facts = {}, {}, {}
-        self.data = scratch / "data"
+        self.data, self.idx = scratch / "data", scratch / "idx"
 
     def mpirun(self, np):
         """No binding: where rounds alternate, mpirun's choice of cores would be the same for every job."""
@@ -58,7 +58,7 @@ class Bench:
 
     def serve(self, np):
         if np not in self.serves:
-            self.serves[np] = Worker(f"ftmpi np {np}", [[*self.mpirun(np), self.programs / "bench_serve"]], self.env)
+            self.serves[np] = Worker(f"ftmpi np {np}", [[*self.mpirun(np), self.programs / "bench_serve", self.idx]], self.env)
         return self.serves[np]
 
     def has(self, part):

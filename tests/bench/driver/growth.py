@@ -60,7 +60,7 @@ def over_links(bench, report):
 
 def one_link(bench, report, rate, delay):
     text = link_text(rate, delay)
-    worker = Worker(f"two hosts, {text}", [[HOSTS, "mpirun", "2", bench.programs / "bench_serve"]], bench.env)
+    worker = Worker(f"two hosts, {text}", [[HOSTS, "mpirun", "2", bench.programs / "bench_serve", bench.idx]], bench.env)
     measured = {}
     try:
         for units in PREDICTED_UNITS:
