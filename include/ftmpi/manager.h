@@ -84,7 +84,7 @@ FTMPI_API bool ftmpi_manager_save_ready(const ftmpi_manager *manager);
  */
 FTMPI_API ftmpi_status ftmpi_manager_save_end(ftmpi_manager *manager, const char **path) FTMPI_CHECK_RESULT;
 
-/** Seconds from the begin of the last save that was in flight until it was over. Local, the same on all ranks. */
+/** Seconds from the begin of the last save that was in flight until it was durable. Local, the same on all ranks. */
 FTMPI_API double ftmpi_manager_write_s(const ftmpi_manager *manager);
 
 /**

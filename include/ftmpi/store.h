@@ -112,7 +112,7 @@ FTMPI_API bool ftmpi_store_save_wait(ftmpi_store *store, double most_s);
 FTMPI_API double ftmpi_store_save_cpu_s(const ftmpi_store *store);
 
 /** Wait for the save in flight; how it went. Only now it counts as saved. @param file as for ftmpi_store_save. @param write_s set to the seconds from its
- * begin until it was over; NULL: not wanted. Errors: as ftmpi_store_save; ERR_USAGE when none is in flight. */
+ * begin until it was durable; NULL: not wanted. Errors: as ftmpi_store_save; ERR_USAGE when none is in flight. */
 FTMPI_API ftmpi_status ftmpi_store_save_end(ftmpi_store *store, char *file, double *write_s) FTMPI_CHECK_RESULT;
 
 /**

@@ -5,14 +5,17 @@
  *  2  room on the file system
  *  3  temporary: write, fsync, read back, compare, digests of arrays and file      vouch.c
  *  4  if a checkpoint of this number is listed: state file without its digest     else a crash after 5 would condemn the new file by the old digest
- *  5  rename, fsync of the directory                                              from here on the new one is found at the next opening
- *  6  state file with the new one beside the old ones (its own temporary, fsync, rename)
- *  7  delete what retention drops
- *  8  state file without those
+ *  5  rename; fsync of the directory if one of this number, or none, was there     else a crash could leave the old file under the new digest, or an empty
+ *                                                                                  directory with a list
+ *  6  state file with the new one beside the old ones: temporary, fsync, rename    a crash may undo one rename without the other: the old ones are there
+ *  7  fsync of the directory                                                       from here on the checkpoint is durable
+ *  8  delete what retention drops
+ *  9  state file without those
  *
  * Up to 5 an error leaves the directory as it was, but for the temporary, which is removed; from 5 on the new file is whole and stays. No old
  * checkpoint is touched before the new one is listed. HDF5 is used in 1 alone. All of it may be done by the store's writer (save.c): no MPI calls, and what
  * goes wrong is told by the status. */
+#include "base/clock.h"
 #include "ckpt/store_inside.h"
 #include "ckpt/vouch.h"
 
@@ -75,8 +78,9 @@ done:
 	return status;
 }
 
-/* The list in memory has the new file, with its facts. A preserved one that is replaced stays preserved. */
-static ftmpi_status take_item(ftmpi_store *store, const ftmpi_store_item *facts)
+/* The list in memory has the new file, with its facts. A preserved one that is replaced stays preserved. Sets *beside when it
+ * replaced none, and there are others. */
+static ftmpi_status take_item(ftmpi_store *store, const ftmpi_store_item *facts, bool *beside)
 {
 	ftmpi_status status = FTMPI_OK;
 	const int i = ftmpi__items_find(&store->state, facts->number);
@@ -91,6 +95,7 @@ static ftmpi_status take_item(ftmpi_store *store, const ftmpi_store_item *facts)
 	}
 	*item = *facts;
 	item->preserved = preserved;
+	*beside = i < 0 && ftmpi__items_count(&store->state) > 1;
 done:
 	return status;
 }
@@ -116,27 +121,31 @@ done:
 	return status;
 }
 
-/* Steps 5 and 6. Sets *renamed once the file has its name. */
+/* Steps 5 to 7. Sets *renamed once the file has its name. */
 static ftmpi_status publish(ftmpi_store *store, const ftmpi_store_item *facts, const char *temporary, const char *name,
 			    bool *renamed)
 {
 	ftmpi_status status = FTMPI_OK;
+	const bool was_unsynced = store->unsynced;
+	bool beside = false;
 
 	FTMPI_TRY(ftmpi__file_rename(&store->directory, temporary, name, true));
 	*renamed = store->unsynced = true;
 	(void)ftmpi_failpoint_hit(FTMPI_FP_SAVE_AFTER_RENAME);
-	FTMPI_TRY(take_item(store, facts));
-	FTMPI_TRY(ftmpi__directory_sync(&store->directory, true));
-	store->unsynced = false;
+	FTMPI_TRY(take_item(store, facts, &beside));
+	if (!beside || was_unsynced)
+		FTMPI_TRY(ftmpi__directory_sync(&store->directory, false));
 	if (ftmpi__fault(true, FTMPI_FP_SAVE_STATE_FILE))
 		FTMPI_FAIL(ftmpi__io_status(errno), "cannot write '%s/%s': %s", store->path, FTMPI__STATE_FILE,
 			   strerror(errno));
-	FTMPI_TRY(ftmpi__state_save(store));
+	FTMPI_TRY(ftmpi__state_replace(store));
+	FTMPI_TRY(ftmpi__directory_sync(&store->directory, true));
+	store->unsynced = false;
 done:
 	return status;
 }
 
-/* Steps 7 and 8. The new checkpoint is safe and listed, so nothing here is more than a warning. */
+/* Steps 8 and 9. The new checkpoint is safe and listed, so nothing here is more than a warning. */
 static void retain(ftmpi_store *store, int64_t number)
 {
 	const double last_preserved_s = store->state.last_preserved_s;
@@ -179,7 +188,7 @@ ftmpi_status ftmpi__not_saved(const ftmpi_store *store, int64_t number, ftmpi_st
 	return explain(facts.file, status, "was not saved");
 }
 
-/* Steps 1 to 6. */
+/* Steps 1 to 7. */
 static ftmpi_status commit(ftmpi_store *store, ftmpi__snapshot *snapshot, int64_t number, ftmpi_store_item *facts)
 {
 	ftmpi_status status = FTMPI_OK;
@@ -199,7 +208,7 @@ static ftmpi_status commit(ftmpi_store *store, ftmpi__snapshot *snapshot, int64_
 	FTMPI_TRY(publish(store, facts, temporary, name, &renamed));
 done:
 	if (status != FTMPI_OK)
-		status = explain(facts->file, status, renamed ? "is complete, but was not listed" : "was not saved");
+		status = explain(facts->file, status, renamed ? "is complete, but not announced" : "was not saved");
 	return status;
 }
 
@@ -216,12 +225,14 @@ static void trim(ftmpi_store *store)
 			  ftmpi_error_message());
 }
 
-ftmpi_status ftmpi__commit(ftmpi_store *store, ftmpi__snapshot *snapshot, int64_t number, ftmpi_store_item *facts)
+ftmpi_status ftmpi__commit(ftmpi_store *store, ftmpi__snapshot *snapshot, int64_t number, ftmpi_store_item *facts,
+			   double *durable_s)
 {
 	ftmpi_status status = FTMPI_OK;
 
 	trim(store);
 	FTMPI_TRY(commit(store, snapshot, number, facts));
+	*durable_s = ftmpi__now_s();
 	if (store->n_failures > 0)
 		ftmpi__lock_forget_failures(store->lock_fd);
 	store->n_failures = 0;

@@ -34,10 +34,8 @@ static ftmpi_status commit(void *context)
 {
 	ftmpi_store *store = context;
 	struct ftmpi__saving *saving = &store->saving;
-	const ftmpi_status status = ftmpi__commit(store, &saving->snapshot, saving->number, &saving->facts);
 
-	saving->end_s = ftmpi__now_s();
-	return status;
+	return ftmpi__commit(store, &saving->snapshot, saving->number, &saving->facts, &saving->durable_s);
 }
 
 ftmpi_status ftmpi_store_save(ftmpi_store *store, const ftmpi_registry *registry, int64_t number, char *file)
@@ -103,7 +101,7 @@ ftmpi_status ftmpi_store_save_end(ftmpi_store *store, char *file, double *write_
 	if (file != NULL)
 		memcpy(file, saving->facts.file, sizeof saving->facts.file);
 	if (write_s != NULL)
-		*write_s = saving->end_s - saving->begin_s;
+		*write_s = saving->durable_s - saving->begin_s;
 done:
 	return status;
 }

@@ -330,7 +330,7 @@ done:
 	return status;
 }
 
-ftmpi_status ftmpi__state_save(ftmpi_store *store)
+ftmpi_status ftmpi__state_replace(ftmpi_store *store)
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_buffer text = {0};
@@ -338,9 +338,18 @@ ftmpi_status ftmpi__state_save(ftmpi_store *store)
 	FTMPI_TRY(ftmpi__state_format(&store->state, store->name, &text));
 	FTMPI_TRY(ftmpi__file_write(&store->directory, FTMPI__STATE_FILE_TMP, text.data, text.n_bytes, false, NULL));
 	FTMPI_TRY(ftmpi__file_rename(&store->directory, FTMPI__STATE_FILE_TMP, FTMPI__STATE_FILE, false));
-	FTMPI_TRY(ftmpi__directory_sync(&store->directory, false));
 	store->n_vanished = 0;
 done:
 	ftmpi_buffer_clear(&text);
+	return status;
+}
+
+ftmpi_status ftmpi__state_save(ftmpi_store *store)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	FTMPI_TRY(ftmpi__state_replace(store));
+	FTMPI_TRY(ftmpi__directory_sync(&store->directory, false));
+done:
 	return status;
 }

@@ -34,9 +34,9 @@ struct ftmpi__saving {
 	ftmpi__writer *writer; /**< NULL: none was needed yet */
 	ftmpi__snapshot snapshot;
 	int64_t number;
-	bool pending;           /**< with the writer, and not ended by save_end */
-	ftmpi_store_item facts; /**< of the new checkpoint */
-	double begin_s, end_s;  /**< monotonic */
+	bool pending;              /**< with the writer, and not ended by save_end */
+	ftmpi_store_item facts;    /**< of the new checkpoint */
+	double begin_s, durable_s; /**< monotonic */
 };
 
 struct ftmpi_store {
@@ -113,7 +113,9 @@ ftmpi_status ftmpi__state_read(const ftmpi__directory *directory, const char *na
 			       ftmpi__state *out) FTMPI_CHECK_RESULT;
 /** The name of the checkpoints that the state file of a directory lists. Errors: as ftmpi__state_read; ERR_NOT_FOUND when it lists none. */
 ftmpi_status ftmpi__state_name(const ftmpi__directory *directory, char name[FTMPI__NAME_MAX]) FTMPI_CHECK_RESULT;
-/** Write the state file as a checkpoint is written. Errors: ERR_IO, ERR_NO_SPACE, ERR_MEMORY. */
+/** Write the state file as a checkpoint is written; its name is durable after a fsync of the directory. Errors: ERR_IO, ERR_NO_SPACE, ERR_MEMORY. */
+ftmpi_status ftmpi__state_replace(ftmpi_store *store) FTMPI_CHECK_RESULT;
+/** The same, and durable. */
 ftmpi_status ftmpi__state_save(ftmpi_store *store) FTMPI_CHECK_RESULT;
 void ftmpi__state_clear(ftmpi__state *state);
 
@@ -145,9 +147,10 @@ ftmpi_status ftmpi__store_scan(ftmpi_store *store) FTMPI_CHECK_RESULT;
 /** Whether a store may be changed, and may get a checkpoint of this number. Errors: ERR_USAGE, ERR_BUSY (its lock was lost). */
 ftmpi_status ftmpi__check_save(const ftmpi_store *store, int64_t number) FTMPI_CHECK_RESULT;
 
-/** Commit a snapshot as checkpoint `number`. On any thread. @param facts set to what the list has of it. Errors: as ftmpi_store_save. */
-ftmpi_status ftmpi__commit(ftmpi_store *store, ftmpi__snapshot *snapshot, int64_t number,
-			   ftmpi_store_item *facts) FTMPI_CHECK_RESULT;
+/** Commit a snapshot as checkpoint `number`. On any thread. @param facts set to what the list has of it. @param durable_s set to when no
+ * crash could take it away any more: what retention deletes comes after that. Errors: as ftmpi_store_save. */
+ftmpi_status ftmpi__commit(ftmpi_store *store, ftmpi__snapshot *snapshot, int64_t number, ftmpi_store_item *facts,
+			   double *durable_s) FTMPI_CHECK_RESULT;
 /** An error before the commit, told as one of the commit. @return status. */
 ftmpi_status ftmpi__not_saved(const ftmpi_store *store, int64_t number, ftmpi_status status);
 

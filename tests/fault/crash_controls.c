@@ -5,7 +5,7 @@
  *     create, write, fsync        of ckpt-N.weights.h5.tmp          DATA
  *     state file, fsync, rename,  where N was listed before;        STATE, UNLIST
  *     fsync directory
- *     rename ckpt-N, fsync dir.                                     RENAME
+ *     rename ckpt-N; fsync dir. where there was one                 RENAME
  *     state file …, fsync dir.                                      STATE, LIST
  *     remove …, state file, fsync dir.                              STATE, RETAIN
  *     saved N
@@ -38,7 +38,7 @@ static const crash_control controls[N_CONTROLS] = {
 	[STATE] = {"fsync of the state file's temporary", false, true, NULL},
 	[UNLIST] = {"fsync of the directory after the digest of what is replaced was taken off the list", false, true,
 		    NULL},
-	[RENAME] = {"fsync of the directory after the rename of a checkpoint", false, true, NULL},
+	[RENAME] = {"fsync of the directory after the rename of a checkpoint over another", false, true, NULL},
 	[LIST] = {"fsync of the directory after the checkpoint was listed", false, true, NULL},
 	[RETAIN] = {"fsync of the directory after the last list of a save, a pruning or a restore", false, false,
 		    "an older list names files that are gone, which the next opening bears; nothing builds on it"},
@@ -126,12 +126,13 @@ static void move(crash_log *log, int from, int n, int to)
 
 /* A whole save: where its parts are. −1: it has no such part. */
 struct save {
-	int create, sync, rename, list_end, first_remove, n_removes, end;
+	int create, sync, rename, list, list_end, first_remove, n_removes,
+		end; /* list: the state file's first operation */
 };
 
 static bool find_save(const crash_log *log, int begin, struct save *s)
 {
-	*s = (struct save){-1, -1, -1, -1, -1, 0, -1};
+	*s = (struct save){-1, -1, -1, -1, -1, -1, 0, -1};
 	for (int i = begin + 1; i < log->n_ops; i++) {
 		const crash_op *op = &log->ops[i];
 
@@ -141,7 +142,9 @@ static bool find_save(const crash_log *log, int begin, struct save *s)
 			s->sync = i;
 		if (is_rename_of(op, ".weights.h5"))
 			s->rename = i;
-		if (s->list_end < 0 && s->rename >= 0 && op->record.kind == SHIM_SYNC_DIRECTORY && i > s->rename + 1)
+		if (s->list < 0 && s->rename >= 0 && op->record.kind == SHIM_CREATE)
+			s->list = i;
+		if (s->list_end < 0 && s->list >= 0 && op->record.kind == SHIM_SYNC_DIRECTORY)
 			s->list_end = i;
 		if (s->list_end >= 0 && op->record.kind == SHIM_REMOVE) {
 			s->first_remove = s->first_remove < 0 ? i : s->first_remove;
@@ -168,7 +171,7 @@ static bool swap(int control, crash_log *log, int begin)
 		move(log, s.sync, 1, s.rename);
 		return true;
 	case LIST_EARLY:
-		move(log, s.rename + 2, s.list_end - s.rename - 1, s.rename);
+		move(log, s.list, s.list_end - s.list + 1, s.rename);
 		return true;
 	case DELETE_EARLY:
 		if (s.n_removes > 0)
@@ -176,7 +179,7 @@ static bool swap(int control, crash_log *log, int begin)
 		return s.n_removes > 0;
 	default:
 		if (s.rename > s.sync + 1)
-			move(log, s.sync + 1, s.rename - s.sync - 1, s.rename + 2 - (s.rename - s.sync - 1));
+			move(log, s.sync + 1, s.rename - s.sync - 1, s.list - (s.rename - s.sync - 1));
 		return s.rename > s.sync + 1;
 	}
 }

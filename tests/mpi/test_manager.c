@@ -368,7 +368,7 @@ static void test_failing_save(void **state)
 		sample_fill(&m.s.s, 50 + i);
 		assert_fails(ftmpi_manager_save(m.manager, NULL, true, &path),
 			     i == 2 || i == 3 || i == 9 ? FTMPI_ERR_NO_SPACE : FTMPI_ERR_IO,
-			     renamed ? "is complete, but was not listed" : "was not saved");
+			     renamed ? "is complete, but not announced" : "was not saved");
 		arm(NULL);
 		assert_string_equal(path, "unchanged");
 		assert_int_equal(ftmpi_checkpoint_save_counter(m.s.checkpoint), i + 1);

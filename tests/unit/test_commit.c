@@ -171,9 +171,9 @@ static const struct failure {
 	{"save.fsync:error=EINTR", FTMPI_OK, true, ""},
 	{"save.verify:error=EIO", FTMPI_ERR_IO, false, "cannot read back 'failing/ckpt-3.weights.h5.tmp': Input"},
 	{"save.before-rename:error=EIO", FTMPI_ERR_IO, false, "cannot rename 'failing/ckpt-3.weights.h5.tmp' to"},
-	{"save.dir-fsync:error=EIO", FTMPI_ERR_IO, true, "'failing/ckpt-3.weights.h5' is complete, but was not listed"},
+	{"save.dir-fsync:error=EIO", FTMPI_ERR_IO, true, "'failing/ckpt-3.weights.h5' is complete, but not announced"},
 	{"save.dir-fsync:error=EINTR", FTMPI_OK, true, ""},
-	{"save.state-file:error=ENOSPC", FTMPI_ERR_NO_SPACE, true, "is complete, but was not listed: cannot write"},
+	{"save.state-file:error=ENOSPC", FTMPI_ERR_NO_SPACE, true, "is complete, but not announced: cannot write"},
 	{"save.retention:error=EIO", FTMPI_OK, true, ""},
 };
 
@@ -229,7 +229,7 @@ static void test_state_file_in_the_way(void **state)
 	two = read_bytes(fixture_file(&f, 2, "", file));
 	assert_int_equal(mkdir("barred/checkpoint.tmp", 0777), 0);
 	assert_fails(fixture_save(&f, 3), FTMPI_ERR_IO,
-		     "checkpoint 'barred/ckpt-3.weights.h5' is complete, but was not listed: cannot create "
+		     "checkpoint 'barred/ckpt-3.weights.h5' is complete, but not announced: cannot create "
 		     "'barred/checkpoint.tmp': Is a directory; older checkpoints are untouched");
 	assert_items(f.store, "1 2 3");
 	sample_fill(&f.s, 7);
