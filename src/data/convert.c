@@ -10,6 +10,20 @@
 #include <stdio.h>
 #include <string.h>
 
+bool ftmpi__scale_split(double scale, ftmpi__scale_parts *out)
+{
+	enum { HIGH_BITS = 16 };
+	int exponent;
+	const double mantissa = frexp(scale, &exponent);
+
+	out->high = (float)ldexp(rint(ldexp(mantissa, HIGH_BITS)), exponent - HIGH_BITS);
+	out->low = (float)(scale - (double)out->high);
+	for (int u = 0; u <= UINT8_MAX; u++)
+		if (ftmpi__scaled_u8((uint8_t)u, *out) != ftmpi__scaled(u, scale))
+			return false;
+	return true;
+}
+
 ftmpi_status ftmpi__inputs_check(const char *name, const float *x, int64_t first, int64_t n, int64_t n_features,
 				 double scale)
 {

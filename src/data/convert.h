@@ -11,6 +11,15 @@ static inline float ftmpi__scaled(double value, double scale)
 	return (float)(value * scale);
 }
 
+/** ftmpi__scaled of an 8-bit value in float arithmetic, which takes half the time in vector lanes. */
+static inline float ftmpi__scaled_u8(uint8_t value, ftmpi__scale_parts scale)
+{
+	return (float)value * scale.high + (float)value * scale.low;
+}
+
+/** Cut a scale in two. @return whether all 256 values come out with the bits of the one rule; of a thousand scales some do not. */
+bool ftmpi__scale_split(double scale, ftmpi__scale_parts *out);
+
 /** Inputs must be finite, scaled too. @param first index of x[0] in the whole array. @param name of the array, for
  * errors. */
 ftmpi_status ftmpi__inputs_check(const char *name, const float *x, int64_t first, int64_t n, int64_t n_features,

@@ -45,6 +45,7 @@ ftmpi_status ftmpi__dataset_create(const ftmpi__split_info *info, const ftmpi_da
 	dataset->scale = options->input_scale;
 	if (options->input_scale == 0)
 		dataset->scale = info->is_u8 ? 1.0 / 255 : 1;
+	dataset->scale_splits = ftmpi__scale_split(dataset->scale, &dataset->scale_parts);
 	*out = dataset;
 done:
 	return status;
@@ -210,40 +211,60 @@ ftmpi_digest ftmpi_dataset_digest(const ftmpi_dataset *dataset)
 	return dataset->digest;
 }
 
-/* x[n] = from[n]·scale */
-FTMPI_KERNEL static void scale_float(int64_t n, const float *restrict from, double scale, float *restrict x)
+/* Ask for inputs before they are needed: samples come in no order that a processor foresees. */
+static inline void prefetch(const void *from, size_t n_bytes)
 {
-	for (int64_t i = 0; i < n; i++)
-		x[i] = ftmpi__scaled((double)from[i], scale);
+	for (size_t at = 0; at < n_bytes; at += FTMPI_ALIGNMENT)
+		__builtin_prefetch((const char *)from + at);
 }
 
-/* x[n] = from[n]·scale */
-FTMPI_KERNEL static void scale_u8(int64_t n, const uint8_t *restrict from, double scale, float *restrict x)
-{
-	for (int64_t i = 0; i < n; i++)
-		x[i] = ftmpi__scaled((double)from[i], scale);
-}
+/* Elements at a time; how far before they are written, in blocks, and read, in samples, their place is asked for: what a core's misses under way cover. */
+enum { BLOCK = 64, BLOCKS_BEFORE = 4, AHEAD = 2 };
 
-static void copy_sample(const ftmpi_dataset *dataset, int64_t sample, float *x)
-{
-	const int64_t n = dataset->n_features, at = sample * n;
+/* x[n] = f(from[n]), a few cache lines after the other; each time as many are asked for of the sample whose turn comes soon, `ahead`[n], and of x, where
+ * `room` ≥ n floats are to be written in the end. */
+#define COPY_SAMPLE(name, type, scale_type, f)                                                                         \
+	FTMPI_KERNEL static void name(int64_t n, const type *restrict from, const type *ahead, scale_type scale,       \
+				      int64_t room, float *restrict x)                                                 \
+	{                                                                                                              \
+		int64_t at = 0;                                                                                        \
+                                                                                                                       \
+		(void)scale;                                                                                           \
+		for (; at + BLOCK <= n; at += BLOCK) {                                                                 \
+			prefetch(ahead + at, BLOCK * sizeof *ahead);                                                   \
+			if (at + (BLOCKS_BEFORE + 1) * BLOCK <= room)                                                  \
+				prefetch(x + at + BLOCKS_BEFORE * BLOCK, BLOCK * sizeof *x);                           \
+			for (int i = 0; i < BLOCK; i++)                                                                \
+				x[at + i] = f(from[at + i], scale);                                                    \
+		}                                                                                                      \
+		prefetch(ahead + at, (size_t)(n - at) * sizeof *ahead);                                                \
+		for (; at < n; at++)                                                                                   \
+			x[at] = f(from[at], scale);                                                                    \
+	}
 
-	if (dataset->info.is_u8)
-		scale_u8(n, (const uint8_t *)dataset->inputs + at, dataset->scale, x);
+#define AS_IT_IS(value, scale) (value)
+#define SCALED(value, scale)   ftmpi__scaled((double)(value), scale)
+
+COPY_SAMPLE(copy_float, float, double, AS_IT_IS)
+COPY_SAMPLE(scale_float, float, double, SCALED)
+COPY_SAMPLE(scale_u8, uint8_t, double, SCALED)
+COPY_SAMPLE(scale_u8_parts, uint8_t, ftmpi__scale_parts, ftmpi__scaled_u8)
+
+/* @param ahead a sample that is wanted soon. @param room floats at x. */
+static void copy_sample(const ftmpi_dataset *dataset, int64_t sample, int64_t ahead, int64_t room, float *x)
+{
+	const int64_t n = dataset->n_features, at = sample * n, ahead_at = ahead * n;
+	const uint8_t *u8 = dataset->inputs;
+	const float *f = dataset->inputs;
+
+	if (dataset->info.is_u8 && dataset->scale_splits)
+		scale_u8_parts(n, u8 + at, u8 + ahead_at, dataset->scale_parts, room, x);
+	else if (dataset->info.is_u8)
+		scale_u8(n, u8 + at, u8 + ahead_at, dataset->scale, room, x);
 	else if (dataset->scale != 1)
-		scale_float(n, (const float *)dataset->inputs + at, dataset->scale, x);
+		scale_float(n, f + at, f + ahead_at, dataset->scale, room, x);
 	else
-		memcpy(x, (const float *)dataset->inputs + at, (size_t)n * sizeof *x);
-}
-
-/* Ask for a sample's inputs before they are needed: samples come in no order that a processor foresees. */
-static void prefetch(const ftmpi_dataset *dataset, int64_t sample)
-{
-	const int64_t n_bytes = dataset->n_features * (int64_t)(dataset->info.is_u8 ? 1 : sizeof(float));
-	const char *from = (const char *)dataset->inputs + sample * n_bytes;
-
-	for (int64_t at = 0; at < n_bytes; at += FTMPI_ALIGNMENT)
-		__builtin_prefetch(from + at);
+		copy_float(n, f + at, f + ahead_at, dataset->scale, room, x);
 }
 
 void ftmpi_dataset_gather(const ftmpi_dataset *dataset, const int64_t *samples, int64_t n, float *x, int32_t *y)
@@ -251,10 +272,9 @@ void ftmpi_dataset_gather(const ftmpi_dataset *dataset, const int64_t *samples, 
 	assert(y == NULL || dataset->labels != NULL);
 	for (int64_t i = 0; i < n; i++) {
 		assert(samples[i] >= 0 && samples[i] < dataset->info.n_samples);
-		if (x != NULL && i + 1 < n)
-			prefetch(dataset, samples[i + 1]);
 		if (x != NULL)
-			copy_sample(dataset, samples[i], x + i * dataset->n_features);
+			copy_sample(dataset, samples[i], samples[i + AHEAD < n ? i + AHEAD : n - 1],
+				    (n - i) * dataset->n_features, x + i * dataset->n_features);
 		if (y != NULL)
 			y[i] = dataset->labels[samples[i]];
 	}

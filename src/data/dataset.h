@@ -31,6 +31,11 @@ typedef struct ftmpi__sink {
 	double scale;
 } ftmpi__sink;
 
+/** A scale as the sum of two floats. `high` has so few bits that its product with an 8-bit value is exact. */
+typedef struct ftmpi__scale_parts {
+	float high, low;
+} ftmpi__scale_parts;
+
 struct ftmpi_dataset {
 	ftmpi_shared *shared;  /* the node's copy; NULL: the program's own arrays */
 	const void *inputs;    /* uint8_t or float */
@@ -39,6 +44,8 @@ struct ftmpi_dataset {
 	ftmpi__split_info info;
 	int64_t n_features, n_classes;
 	double scale;
+	ftmpi__scale_parts scale_parts;
+	bool scale_splits; /* of 8-bit inputs: ftmpi__scale_split said so */
 	ftmpi_digest digest;
 };
 

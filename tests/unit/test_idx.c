@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* IDX folders: every type and spelling, and every way in which a file can be wrong. */
+/* IDX folders: every type and spelling, and every way in which a file can be wrong; how 8-bit values are scaled. */
 #include "unit/unit_test.h"
 
 #include "data/convert.h"
 #include "data_file.h"
 
+#include <ftmpi/rng.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -474,6 +475,32 @@ static void test_not_regular(void **state)
 	assert_fails(load("d", FTMPI_TRAIN, &loaded), FTMPI_ERR_DATA, "train-images-idx3-ubyte: not a regular file");
 }
 
+/* Scales that come in use, and some of any size: where the two parts are said to give the same, they do; and both happens. */
+static void test_scale_split(void **state)
+{
+	static const double usual[] = {1, 1.0 / 255, 1.0 / 256, 2.0 / 255, 0.5, 1e-3};
+	int n_split = 0, n_whole = 0;
+	ftmpi__scale_parts parts;
+	uint32_t words[4];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof usual / sizeof usual[0]; i++)
+		assert_true(ftmpi__scale_split(usual[i], &parts));
+	for (uint64_t i = 0; i < 3000; i++) {
+		ftmpi_rng_block(ftmpi_rng_stream(1, FTMPI_RNG_USER, 0, 0), i, 0, words);
+		const double scale =
+			ldexp(1 + (double)words[0] * 0x1p-32 + (double)words[1] * 0x1p-64, (int)(words[2] % 40) - 30);
+		const bool splits = ftmpi__scale_split(scale, &parts);
+
+		for (int u = 0; u < 256 && splits; u++)
+			assert_true(ftmpi__scaled_u8((uint8_t)u, parts) == (float)(u * scale));
+		n_split += splits;
+		n_whole += !splits;
+	}
+	assert_true(n_split > n_whole && n_whole > 0);
+	assert_false(ftmpi__scale_split(1e-44, &parts));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -482,6 +509,7 @@ int main(void)
 		cmocka_unit_test(test_wrong_files),  cmocka_unit_test(test_wrong_gzip),
 		cmocka_unit_test(test_gzip_members), cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_splits),       cmocka_unit_test(test_not_regular),
+		cmocka_unit_test(test_scale_split),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
