@@ -189,10 +189,10 @@ def saving(bench, report):
     """Whole runs of the program. What both need to start and to end is measured by a run of one step, and taken off."""
     for batch in (32, 256, 2048):
         one, some = (seconds_of(train_command(bench, 2, bench.scratch / "run", "--batch-size", str(batch), "--max-steps", str(n)), bench.env) for n in (1, 301))
-        n = int((1.5 if bench.quick else 6) * 300 / max(some - one, 1e-3))
+        n = int((1.5 if bench.quick else 4) * 300 / max(some - one, 1e-3))
         n = min(max(n // 100 * 100, 300), 20000)
         for every, n_steps, target in ((100, n, "<= 1.01"), (1, max(n // 10, 100), None)):
-            for mode in ("--async-checkpoint", "--no-async-checkpoint"):
+            for mode in ("--async-checkpoint", "--no-async-checkpoint") if batch == 256 else ("--async-checkpoint",):
                 what = f"run saving every {every} steps / not saving {mode}: model B, batch {batch}, np 2, {n_steps} steps"
                 saving_row(bench, report, what, target if mode == "--async-checkpoint" else None, ["--batch-size", str(batch), mode], every, n_steps)
 
