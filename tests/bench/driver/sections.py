@@ -19,6 +19,7 @@ WORKLOADS = {
     "MLP": ("4096,4096,4096,4096", 256),
 }
 LOSS_STEPS = 200
+FLOAT32_SLOT = 7  # beside slot 0, which the floor shares
 ROOM_OF_MLP = 14 << 30  # six processes with 54 million parameters each
 
 
@@ -55,7 +56,7 @@ def steps(bench, report, name):
                 if not isinstance(worker, str):
                     worker.ask("drop 0")
                 if worker in bench.serves.values():
-                    worker.ask("drop 1")
+                    worker.ask(f"drop {FLOAT32_SLOT}")
             except Failed:
                 pass
 
@@ -66,7 +67,7 @@ def take_turns(bench, workload, ranks, peers):
     for np in ranks:
         turns.add(("ftmpi", np), bench.serve(np), 0, f"{setup} {np}")
         turns.add(("floor", np), bench.serve(np), 0, command="floor")
-        turns.add(("float32", np), bench.serve(np), 1, f"{setup} {np} float32")
+        turns.add(("float32", np), bench.serve(np), FLOAT32_SLOT, f"{setup} {np} float32")
     for key, worker in peers.items():
         if isinstance(worker, str):
             turns.why[key] = worker
