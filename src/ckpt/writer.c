@@ -11,6 +11,7 @@
 #include <ftmpi/memory.h>
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 
 enum { MESSAGE_BYTES = 2048 };
@@ -40,10 +41,21 @@ static void run(ftmpi__writer *w)
 	(void)pthread_cond_broadcast(&w->thread.changed);
 }
 
+/* Where there is no core to spare, the training goes on when the writer wakes up, and gives way when its time slice ends. A hint: may do nothing. */
+static void be_patient(void)
+{
+	struct sched_param parameters;
+	int policy;
+
+	if (pthread_getschedparam(pthread_self(), &policy, &parameters) == 0 && policy == SCHED_OTHER)
+		(void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &parameters);
+}
+
 static void *work(void *context)
 {
 	ftmpi__writer *w = context;
 
+	be_patient();
 	(void)pthread_mutex_lock(&w->thread.mutex);
 	for (;;) {
 		while (w->job == NULL && !w->thread.stopping)
