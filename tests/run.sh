@@ -40,4 +40,5 @@ if [ -z "${KERAS_VENV:-}" ] && ctest --test-dir "$build_dir" --show-only "${opti
 	"$top/tests/interop/venv.sh" || printf 'The tests with Keras are skipped, or fail where nothing may be missing.\n'
 fi
 heading "Tests"
-exec ctest --test-dir "$build_dir" --output-on-failure --no-tests=error -j "$(nproc)" "${options[@]}" </dev/null
+# One more than there are cores: most of the time of a launch is waiting.
+exec ctest --test-dir "$build_dir" --output-on-failure --no-tests=error -j "$(($(nproc) + 1))" "${options[@]}" </dev/null
