@@ -164,31 +164,42 @@ done:
 	return status;
 }
 
-ftmpi_status ftmpi_events_flush(ftmpi_events *events)
+/* False with errno on an error; all is tried again by the next call. */
+static bool write_pending(ftmpi_events *events)
 {
-	ftmpi_status status = FTMPI_OK;
 	const size_t n_bytes = events->pending.n_bytes;
 
 	if (n_bytes == 0)
-		goto done;
+		return true;
 	if (lseek(events->fd, events->n_written, SEEK_SET) < 0 ||
 	    !ftmpi__write_fully(events->fd, events->pending.data, n_bytes))
-		FTMPI_FAIL(ftmpi__io_status(errno), "cannot write %zu bytes to '%s': %s", n_bytes, events->path.data,
-			   strerror(errno));
+		return false;
 	events->n_written += (off_t)n_bytes;
-	FTMPI_TRY(ftmpi_buffer_resize(&events->pending, 0));
+	events->pending.n_bytes = 0;
+	return true;
+}
+
+ftmpi_status ftmpi_events_flush(ftmpi_events *events)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	if (!write_pending(events))
+		FTMPI_FAIL(ftmpi__io_status(errno), "cannot write %zu bytes to '%s': %s", events->pending.n_bytes,
+			   events->path.data, strerror(errno));
 done:
 	return status;
 }
 
+/* The error record stays as it is: it may be just what the log is closed for. */
 void ftmpi_events_close(ftmpi_events **events)
 {
 	ftmpi_events *e = *events;
 
 	if (e == NULL)
 		return;
-	if (ftmpi_events_flush(e) != FTMPI_OK)
-		ftmpi_log(FTMPI_LOG_WARNING, "the last events are lost: %s", ftmpi_error_message());
+	if (!write_pending(e))
+		ftmpi_log(FTMPI_LOG_WARNING, "the last events are lost: cannot write %zu bytes to '%s': %s",
+			  e->pending.n_bytes, e->path.data, strerror(errno));
 	if (close(e->fd) != 0)
 		ftmpi_log(FTMPI_LOG_WARNING, "cannot close '%s': %s", e->path.data, strerror(errno));
 	e->fd = -1;

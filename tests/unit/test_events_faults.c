@@ -213,12 +213,14 @@ static void test_flush_error(void **state)
 	assert_ok(ftmpi_events_flush(events));
 	assert_log("flush", "version; start 0; loss 1 1; loss 2 2; loss 3 3; loss 4 4; ");
 	assert_ok(ftmpi_events_add_scalar(events, "loss", 5, 5));
+	(void)ftmpi_error_set(FTMPI_ERR_IO, __FILE__, __LINE__, "why it is closed");
 	saved = capture_begin();
 	arm(FAIL, 0);
 	ftmpi_events_close(&events);
 	arm(NONE, 0);
 	text = capture_end(saved);
 	assert_captured(&text, 1, "the last events are lost: cannot write");
+	assert_string_equal(ftmpi_error_message(), "why it is closed");
 	assert_null(events);
 }
 
