@@ -218,8 +218,8 @@ static inline void prefetch(const void *from, size_t n_bytes)
 		__builtin_prefetch((const char *)from + at);
 }
 
-/* Elements at a time; how far before they are written, in blocks, and read, in samples, their place is asked for: what a core's misses under way cover. */
-enum { BLOCK = 64, BLOCKS_BEFORE = 4, AHEAD = 2 };
+/* Elements at a time; how far before they are written, in elements, and read, in samples, their place is asked for: what a core's misses under way cover. */
+enum { BLOCK = 64, BEFORE = 256, AHEAD = 2 };
 
 /* x[n] = f(from[n]), a few cache lines after the other; each time as many are asked for of the sample whose turn comes soon, `ahead`[n], and of x, where
  * `room` ≥ n floats are to be written in the end. */
@@ -232,8 +232,8 @@ enum { BLOCK = 64, BLOCKS_BEFORE = 4, AHEAD = 2 };
 		(void)scale;                                                                                           \
 		for (; at + BLOCK <= n; at += BLOCK) {                                                                 \
 			prefetch(ahead + at, BLOCK * sizeof *ahead);                                                   \
-			if (at + (BLOCKS_BEFORE + 1) * BLOCK <= room)                                                  \
-				prefetch(x + at + BLOCKS_BEFORE * BLOCK, BLOCK * sizeof *x);                           \
+			if (at + BEFORE + BLOCK <= room)                                                               \
+				prefetch(x + at + BEFORE, BLOCK * sizeof *x);                                          \
 			for (int i = 0; i < BLOCK; i++)                                                                \
 				x[at + i] = f(from[at + i], scale);                                                    \
 		}                                                                                                      \
