@@ -4,7 +4,7 @@
  *  1  image: built in memory, then walked by the reader that restores use         a file that could not be restored is never written
  *  2  room on the file system
  *  3  temporary: write, fsync, read back, compare, digests of arrays and file      vouch.c
- *  4  if a checkpoint of this number is listed: state file without its digest     else a crash after 5 would condemn the new file by the old digest
+ *  4  if the state file may list this number already: state file without it        else a crash after 5 would condemn the new file by the old digest
  *  5  rename; fsync of the directory if one of this number, or none, was there     else a crash could leave the old file under the new digest, or an empty
  *                                                                                  directory with a list
  *  6  state file with the new one beside the old ones: temporary, fsync, rename    a crash may undo one rename without the other: the old ones are there
@@ -64,15 +64,17 @@ done:
 	return status;
 }
 
-/* The state file without the digest of the checkpoint that is about to be replaced. */
+/* The state file without the digest of the checkpoint that is about to be replaced, and without those of files that are gone: this may be one of them. */
 static ftmpi_status unlist(ftmpi_store *store, int64_t number)
 {
 	ftmpi_status status = FTMPI_OK;
 	const int i = ftmpi__items_find(&store->state, number);
+	const bool is_listed = i >= 0 && ftmpi__items_get(&store->state, i)->listed;
 
-	if (i < 0 || !ftmpi__items_get(&store->state, i)->listed)
+	if (!is_listed && store->n_vanished == 0)
 		goto done;
-	ftmpi__items_get(&store->state, i)->listed = false;
+	if (is_listed)
+		ftmpi__items_get(&store->state, i)->listed = false;
 	FTMPI_TRY(ftmpi__state_save(store));
 done:
 	return status;

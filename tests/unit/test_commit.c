@@ -149,6 +149,27 @@ static void test_killed_while_replacing(void **state)
 	}
 }
 
+/* A power loss took the newest checkpoint, which the state file lists: it is saved again, and the process dies. What the list says of the lost one
+ * condemns no new one. */
+static void test_killed_after_a_loss(void **state)
+{
+	(void)state;
+	for (int i = 0; i < N_POINTS; i++) {
+		store_fixture f;
+		char spec[64], directory[64], file[128];
+
+		(void)snprintf(directory, sizeof directory, "loss_%s", points[i].name);
+		(void)snprintf(spec, sizeof spec, "%s:kill", points[i].name);
+		create_two(&f, directory);
+		assert_int_equal(unlink(fixture_file(&f, 2, "", file)), 0);
+		assert_true(WIFSIGNALED(save_in_child(&f, spec, 2, 7)));
+		fixture_open(&f);
+		assert_latest(&f, points[i].done & PUBLISHED ? 7 : 1);
+		assert_int_equal(ftmpi_store_n_bad(f.store), 0);
+		fixture_destroy(&f);
+	}
+}
+
 /* What is injected, and how the third save ends. */
 static const struct failure {
 	const char *spec;
@@ -316,15 +337,11 @@ static void test_file_size_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_points_are_complete),
-		cmocka_unit_test(test_killed),
-		cmocka_unit_test(test_torn_temporary),
-		cmocka_unit_test(test_killed_while_replacing),
-		cmocka_unit_test(test_failing),
-		cmocka_unit_test(test_negative_number),
-		cmocka_unit_test(test_state_file_in_the_way),
-		cmocka_unit_test(test_leftover_temporary),
-		cmocka_unit_test(test_file_size_limit),
+		cmocka_unit_test(test_points_are_complete), cmocka_unit_test(test_killed),
+		cmocka_unit_test(test_torn_temporary),      cmocka_unit_test(test_killed_while_replacing),
+		cmocka_unit_test(test_killed_after_a_loss), cmocka_unit_test(test_failing),
+		cmocka_unit_test(test_negative_number),     cmocka_unit_test(test_state_file_in_the_way),
+		cmocka_unit_test(test_leftover_temporary),  cmocka_unit_test(test_file_size_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
