@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The least that a step costs on this machine, whoever programs it: what bench_step and bench_serve measure beside the step. */
+/* What a step would cost of bare parts: the matrix products, one pass over the optimizer's arrays, and messages of the same bytes from rank to rank, each the slowest
+ * rank's. Ranks that share memory can be faster than the messages. What bench_step and bench_serve measure beside the step. */
 #ifndef FTMPI_BENCH_FLOOR_H
 #define FTMPI_BENCH_FLOOR_H
 

@@ -14,7 +14,11 @@ set -euo pipefail
 bench_packages=(dataset-fashion-mnist libcmocka-dev python3 python3-venv iproute2)
 venv=$top/build/venv-bench
 
-if [[ " $* " != *" --help "* ]]; then
+driver=(python3 -B "$top/tests/bench/driver/bench.py" --build "$top/build" --venv "$venv")
+if [[ " $* " != *" --help "* && " $* " != *" -h "* ]]; then
+	if command -v python3 >/dev/null; then # a wrong option is told before anything is installed
+		"${driver[@]}" "$@" --parse-only
+	fi
 	heading "Packages"
 	install_packages "${build_packages[@]}" "${bench_packages[@]}"
 	heading "Build (preset release)"
@@ -23,4 +27,4 @@ if [[ " $* " != *" --help "* ]]; then
 	"$top/tests/bench/peers/venv.sh" "$venv"
 	heading "Benchmark"
 fi
-exec python3 -B "$top/tests/bench/driver/bench.py" --build "$top/build" --venv "$venv" "$@"
+exec "${driver[@]}" "$@"

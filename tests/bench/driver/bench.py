@@ -124,7 +124,10 @@ def parse():
                         "the peers' do")
     parser.add_argument("--only", nargs="+", choices=[*SECTIONS], metavar="SECTION", help=f"of {', '.join(SECTIONS)}")
     parser.add_argument("--out", type=Path, help="where the JSON goes; default: BUILD/bench.json")
+    parser.add_argument("--parse-only", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.out and (options.out.is_dir() or not options.out.absolute().parent.is_dir()):
+        parser.error(f"argument --out: '{options.out}' is not a file in a folder that is there")
     options.command = " ".join(["tests/bench/run.sh", *sys.argv[5 if "--venv" in sys.argv else 3 :]])
     options.out = options.out or options.build / "bench.json"
     if options.venv and not (options.venv / "bin" / "python").exists():
@@ -154,6 +157,8 @@ def write(path, result):
 
 def main():
     options = parse()
+    if options.parse_only:
+        return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through every `finally`
     for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
         os.environ.pop(name, None)

@@ -209,11 +209,14 @@ def saving_row(bench, report, what, target, mode, every, n_steps):
             if round_ >= LEAST_ROUNDS and time.monotonic() > end_s:
                 break
             for key, more in options.items():
-                command = train_command(bench, 2, bench.scratch / "run", "--max-steps", str(1 if key == "start" else n_steps), *more, *mode)
+                # half an interval more: every run saves at its end, which the start's seconds take off
+                command = train_command(bench, 2, bench.scratch / "run", "--max-steps", str(1 if key == "start" else n_steps + every // 2), *more, *mode)
                 elapsed = seconds_of(command, bench.env)
                 if round_ >= 0:
                     times[key].append(elapsed)
         net = {key: [t - s for t, s in zip(times[key], times["start"])] for key in ("saving", "bare")}
+        if min(net["bare"] + net["saving"]) <= 0:
+            raise Failed("the machine is too busy: a run took no longer than its start")
         report.add("saving", what, ratios(net["saving"], net["bare"]), target, ours=net["saving"], theirs=net["bare"], unit="s a run",
                    theirs_name="not saving", command=" ".join(map(str, train_command(bench, 2, "DIR", "--max-steps", str(n_steps), *options["saving"], *mode))))
     except Failed as error:
