@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Times of checkpoints: seconds since 1970 in whole microseconds. They are written and read with integers, so that what comes back from the
  * state file is the same number, in every locale. */
+#include "base/clock.h"
 #include "ckpt/store_inside.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <time.h>
 
 enum { MICROSECONDS = 1000000, FRACTION_DIGITS = 6 };
 
@@ -23,12 +23,8 @@ double ftmpi__time_round(double time_s)
 
 double ftmpi__store_now(const ftmpi_store *store)
 {
-	struct timespec now = {0};
-
-	if (store->options.now != NULL)
-		return ftmpi__time_round(store->options.now(store->options.now_context));
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	return ftmpi__time_round((double)now.tv_sec + (double)now.tv_nsec * 1e-9);
+	return ftmpi__time_round(store->options.now != NULL ? store->options.now(store->options.now_context)
+							    : ftmpi__calendar_s());
 }
 
 void ftmpi__time_format(double time_s, char text[FTMPI__TIME_TEXT])

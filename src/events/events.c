@@ -9,6 +9,7 @@
  *
  * A write that failed half-way is repeated from its first byte at the same place, so the file never has anything but whole records and at most a
  * last one that is cut off. */
+#include "base/clock.h"
 #include "base/file.h"
 #include "events/earlier.h"
 #include "events/record.h"
@@ -18,7 +19,6 @@
 #include <ftmpi/events.h>
 #include <ftmpi/log.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* What waits for a flush at most, but for one event. */
@@ -31,19 +31,11 @@ struct ftmpi_events {
 	ftmpi_buffer pending;
 };
 
-static double now_s(void)
-{
-	struct timespec now = {0};
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
 static ftmpi_status append_version(ftmpi_buffer *out)
 {
 	Ftmpi__Event event = FTMPI__EVENT__INIT;
 
-	event.wall_time = now_s();
+	event.wall_time = ftmpi__calendar_s();
 	event.what_case = FTMPI__EVENT__WHAT_FILE_VERSION;
 	event.file_version = (char *)FTMPI__EVENTS_VERSION; /* packing only reads */
 	return ftmpi__record_append(&event, out);
@@ -55,7 +47,7 @@ static ftmpi_status append_start(int64_t step, ftmpi_buffer *out)
 	Ftmpi__Event event = FTMPI__EVENT__INIT;
 
 	session.status = FTMPI__SESSION_LOG__SESSION_STATUS__START;
-	event.wall_time = now_s();
+	event.wall_time = ftmpi__calendar_s();
 	event.step = step;
 	event.what_case = FTMPI__EVENT__WHAT_SESSION_LOG;
 	event.session_log = &session;
@@ -79,7 +71,7 @@ static ftmpi_status begin_file(const ftmpi__directory *directory, int64_t newest
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_buffer name = {0};
 	char host[HOST_MAX];
-	int64_t s = (int64_t)now_s();
+	int64_t s = (int64_t)ftmpi__calendar_s();
 
 	if (s <= newest_s)
 		s = newest_s + 1;
@@ -155,7 +147,7 @@ ftmpi_status ftmpi_events_add_scalar(ftmpi_events *events, const char *tag, int6
 	scalar.simple_value = (float)value;
 	summary.n_value = 1;
 	summary.value = scalars;
-	event.wall_time = now_s();
+	event.wall_time = ftmpi__calendar_s();
 	event.step = step;
 	event.what_case = FTMPI__EVENT__WHAT_SUMMARY;
 	event.summary = &summary;
