@@ -15,7 +15,7 @@ fi
 . "$(dirname "$0")/long.sh"
 
 mount_disk() {
-	mount -o loop,errors=remount-ro image disk 2>/dev/null || skip "no loop device can be mounted here"
+	mount -o loop,errors=remount-ro image disk 2>/dev/null
 }
 
 # What a bad block does.
@@ -26,7 +26,7 @@ fail_disk() {
 mend_disk() {
 	umount disk
 	e2fsck -p image >/dev/null || [ $? = 1 ] || fail "the disk cannot be mended"
-	mount_disk
+	mount_disk || fail "the disk that was mended cannot be mounted"
 }
 
 has_saved() { # STEP
@@ -41,7 +41,7 @@ make_data data
 truncate -s 64M image
 mkfs.ext4 -q image
 mkdir disk
-mount_disk
+mount_disk || skip "no loop device can be mounted here"
 
 start 2 disk/run --keep-checkpoint-max 5
 until_true has_saved 300
