@@ -249,11 +249,28 @@ static double peak_bytes(void)
 	return kb * 1024;
 }
 
+static const char *const names[N_COLUMNS] = {"memcpy",        "stall_sync", "stall_async", "copy",    "durable_sync",
+					     "durable_async", "raw_write",  "restore",     "raw_read"};
+
+/* All rounds, in their order. */
+static void write_state(const struct bench *b)
+{
+	if (b->json == NULL)
+		return;
+	(void)fprintf(b->json, "{\"bench\": \"checkpoint\", \"np\": %d, \"state_bytes\": %zu, \"peak_bytes\": %.0f",
+		      ftmpi_comm_size(b->comm), b->n_bytes, peak_bytes());
+	for (int i = 0; i < N_COLUMNS; i++) {
+		(void)fprintf(b->json, ", \"%s_s\": [", names[i]);
+		for (int round = 0; round < ROUNDS; round++)
+			(void)fprintf(b->json, "%s%.9f", round == 0 ? "" : ", ", b->columns[i][round]);
+		(void)fprintf(b->json, "]");
+	}
+	(void)fprintf(b->json, "}\n");
+}
+
+/* Sorts the rounds. */
 static void print_state(struct bench *b)
 {
-	static const char *const names[N_COLUMNS] = {"memcpy",    "stall_sync",   "stall_async",
-						     "copy",      "durable_sync", "durable_async",
-						     "raw_write", "restore",      "raw_read"};
 	const double megabytes = (double)b->n_bytes / 1e6;
 	double m[N_COLUMNS];
 
@@ -270,14 +287,6 @@ static void print_state(struct bench *b)
 			     1e3 * b->columns[i][ROUNDS - 1]);
 	(void)printf("  peak memory of the chief so far: %.1f MB, the bench's own %.1f MB included\n",
 		     peak_bytes() / 1e6, 2 * megabytes);
-	if (b->json == NULL)
-		return;
-	(void)fprintf(b->json, "{\"bench\": \"checkpoint\", \"np\": %d, \"state_bytes\": %zu, \"peak_bytes\": %.0f",
-		      ftmpi_comm_size(b->comm), b->n_bytes, peak_bytes());
-	for (int i = 0; i < N_COLUMNS; i++)
-		(void)fprintf(b->json, ", \"%s_s\": [%.9f, %.9f, %.9f]", names[i], m[i], b->columns[i][0],
-			      b->columns[i][ROUNDS - 1]);
-	(void)fprintf(b->json, "}\n");
 }
 
 /* @param megabytes of the state. */
@@ -288,8 +297,10 @@ static ftmpi_status bench_state(struct bench *b, int64_t megabytes)
 	FTMPI_TRY(open_state(b, megabytes));
 	for (int round = -1; round < ROUNDS; round++) /* the first one warms up */
 		FTMPI_TRY(run_round(b, round < 0 ? 0 : round));
-	if (ftmpi_comm_is_chief(b->comm))
+	if (ftmpi_comm_is_chief(b->comm)) {
+		write_state(b);
 		print_state(b);
+	}
 done:
 	close_state(b);
 	return status;

@@ -2,6 +2,7 @@
 """Saves and restores: ftmpi's by bench_checkpoint, which alternates with memcpy, raw writes and reads by itself, and the peers', which take turns."""
 import json
 import shutil
+import statistics
 
 import sections
 from measure import Failed, Worker, ratios, run
@@ -35,7 +36,7 @@ def checkpoints(bench, report):
 
 
 def ours(bench, report, states):
-    """bench_checkpoint's lines: {"bench": "checkpoint", "state_bytes", "stall_async_s": [median, least, greatest], …}, one a state, in order."""
+    """bench_checkpoint's lines: {"bench": "checkpoint", "state_bytes", "stall_async_s": [a round's, …], …}, one a state, in order."""
     program, path = bench.programs / "bench_checkpoint", bench.scratch / "checkpoint.jsonl"
     folder = bench.scratch / "checkpoints"
     command = [*bench.mpirun(2), program, "--json", path, "--dir", folder, *(MEGABYTES[name] for name in states)]
@@ -56,8 +57,8 @@ def ours(bench, report, states):
         for what, sample, floor, floor_above, target in OURS:
             try:
                 a, b = line[f"{sample}_s"], line[f"{floor}_s"]
-                report.add("checkpoints", f"{what}: {name}, np 2", [b[0] / a[0] if floor_above else a[0] / b[0]], target, ours=a, theirs=b, unit="s",
-                           theirs_name=floor, command=" ".join(map(str, command)), note="medians, least and greatest of alternating rounds")
+                report.add("checkpoints", f"{what}: {name}, np 2", ratios(b, a) if floor_above else ratios(a, b), target, ours=a, theirs=b, unit="s",
+                           theirs_name=floor, command=" ".join(map(str, command)))
             except KeyError as error:
                 report.missing("checkpoints", f"{what}: {name}", f"bench_checkpoint does not say {error}", target)
     return found
@@ -103,7 +104,7 @@ def peer_rows(report, name, label, found, mine, command):
     for what, of_ours in COMPARED.items():
         ours_s = mine.get(f"{of_ours}_s")
         if ours_s:
-            report.add("checkpoints", f"{label} / ftmpi, {what}: {name}", [t / ours_s[0] for t in found[what]], None, ours=ours_s, theirs=found[what],
+            report.add("checkpoints", f"{label} / ftmpi, {what}: {name}", [t / statistics.median(ours_s) for t in found[what]], None, ours=ours_s, theirs=found[what],
                        unit="s", theirs_name=label, command=command)
         elif what != "stall":
             report.add("checkpoints", f"{label}: {what} / stall: {name}", ratios(found[what], found["stall"]), None, theirs=found[what], unit="s", command=command)

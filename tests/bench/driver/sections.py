@@ -182,18 +182,24 @@ def exchange(bench, report):
         report.missing("exchange", "exchange + Adam / (MPI_Allreduce + Adam everywhere)", error, "<= 0.5")
 
 
-def train_command(bench, np, folder, *options):
+def fresh(folder):
+    """The folder's name, for a run that begins anew."""
     shutil.rmtree(folder, ignore_errors=True)
+    return folder
+
+
+def train_command(bench, np, folder, *options):
     return [*bench.mpirun(np), bench.program, "--model-dir", folder, "--epochs", "1000", *options]
 
 
 def saving(bench, report):
     """Whole runs of the program. What both need to start and to end is measured by a run of one step, and taken off."""
     for batch in (32, 256, 2048):
-        one, some = (seconds_of(train_command(bench, 2, bench.scratch / "run", "--batch-size", str(batch), "--max-steps", str(n)), bench.env) for n in (1, 301))
+        one, some = (seconds_of(train_command(bench, 2, fresh(bench.scratch / "run"), "--batch-size", str(batch), "--max-steps", str(n)), bench.env) for n in (1, 301))
         n = int((1.5 if bench.quick else 4) * 300 / max(some - one, 1e-3))
         n = min(max(n // 100 * 100, 300), 20000)
         for every, n_steps, target in ((100, n, "<= 1.01"), (1, max(n // 10, 100), None)):
+            n_steps += every // 2  # the save at the end, which a run that does not save has too, is one more than these
             for mode in ("--async-checkpoint", "--no-async-checkpoint") if batch == 256 else ("--async-checkpoint",):
                 what = f"run saving every {every} steps / not saving {mode}: model B, batch {batch}, np 2, {n_steps} steps"
                 saving_row(bench, report, what, target if mode == "--async-checkpoint" else None, ["--batch-size", str(batch), mode], every, n_steps)
@@ -209,8 +215,7 @@ def saving_row(bench, report, what, target, mode, every, n_steps):
             if round_ >= LEAST_ROUNDS and time.monotonic() > end_s:
                 break
             for key, more in options.items():
-                # half an interval more: every run saves at its end, which the start's seconds take off
-                command = train_command(bench, 2, bench.scratch / "run", "--max-steps", str(1 if key == "start" else n_steps + every // 2), *more, *mode)
+                command = train_command(bench, 2, fresh(bench.scratch / "run"), "--max-steps", str(1 if key == "start" else n_steps), *more, *mode)
                 elapsed = seconds_of(command, bench.env)
                 if round_ >= 0:
                     times[key].append(elapsed)
@@ -272,17 +277,19 @@ def memory(bench, report):
     rows, np = 128, 2
     budget = 4 * n_params * (3 + 1) + 4 * rows * sum(widths)
     what = f"most memory / (state + gradients + activations): MLP {len(units)} x 4096, batch {rows * np}, np {np}"
+
+    def options(hidden):
+        return "--hidden-units", hidden, "--batch-size", str(rows * np), "--max-steps", "5", "--save-checkpoints-steps", "2"
+
     try:
         most = {}
         for name, hidden in (("model", ",".join(units)), ("base", "1")):
-            command = train_command(bench, np, bench.scratch / "run", "--hidden-units", hidden, "--batch-size", str(rows * np), "--max-steps", "5",
-                                    "--save-checkpoints-steps", "2")
-            most[name] = most_memory(command, bench.env)
+            most[name] = most_memory(train_command(bench, np, fresh(bench.scratch / "run"), *options(hidden)), bench.env)
         shutil.rmtree(bench.scratch / "run", ignore_errors=True)
         for rank, who, target in ((0, "chief", "<= 2"), (1, "other rank", "<= 1")):
             grown, base, resident = most["model"]["Pss"][rank] - most["base"]["Pss"][rank], most["base"]["Pss"][rank], most["model"]["VmHWM"][rank]
             report.add("memory", f"{who}, {what}", [grown / budget], target, ours=[grown], theirs=[budget], unit="bytes", theirs_name="budget",
-                       command=f"… --hidden-units {','.join(units)} --save-checkpoints-steps 2",
+                       command=" ".join(map(str, train_command(bench, np, "DIR", *options(",".join(units))))),
                        note=f"Pss less {base >> 20} MiB of a model of one unit; VmHWM {resident >> 20} MiB")
     except (Failed, KeyError) as error:
         report.missing("memory", what, error, "<= 2")
