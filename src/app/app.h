@@ -47,8 +47,10 @@ void app_compile(const struct app_context *app, ftmpi_compile *out);
 ftmpi_status app_load_weights(struct app_context *app, const ftmpi_comm *comm,
 			      const ftmpi_registry *registry) FTMPI_CHECK_RESULT;
 
-/** When this launch must be over, seconds since 1970: --max-wall-time from now, or the end of Slurm's job; 0: never. Local. */
-double app_deadline(const struct app_options *options);
+/** The calendar's time, seconds since 1970. Local. */
+double app_calendar_s(void);
+/** When this launch must be over, seconds since 1970: --max-wall-time from `now_s`, or the end of Slurm's job; 0: never. Local. */
+double app_deadline(const struct app_options *options, double now_s);
 /** Catch the signals that the options name; on the chief find out when time ends. Errors: ERR_USAGE, ERR_MEMORY. */
 ftmpi_status app_create_preemption(const struct app_options *options, bool chief,
 				   ftmpi_preemption **out) FTMPI_CHECK_RESULT;

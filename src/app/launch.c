@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 /* How often to look for ranks until one was seen, and for how long. */
@@ -81,7 +80,7 @@ static ftmpi_status make_command(const struct launch *l, const struct launch_att
 	(void)snprintf(add->workers, sizeof add->workers, "--logical-workers=%lld", (long long)o->np);
 	(void)snprintf(add->folder, sizeof add->folder, "--model-dir=%s", l->model_dir);
 	(void)snprintf(add->time, sizeof add->time, "--max-wall-time=%.0f",
-		       fmax(1, l->deadline_s - (double)time(NULL)));
+		       fmax(1, floor(l->deadline_s - app_calendar_s())));
 	FTMPI_TRY(split(words, o->mpirun[0] == '\0' ? default_mpirun() : o->mpirun, &words->texts[0]));
 	FTMPI_TRY(add_word(words, "-n"));
 	FTMPI_TRY(add_word(words, add->np));
@@ -263,8 +262,8 @@ ftmpi_status app_launch(int argc, char **argv, int *exit_code)
 	if (getenv("OMPI_COMM_WORLD_RANK") != NULL || getenv("PMIX_RANK") != NULL)
 		FTMPI_FAIL(FTMPI_ERR_USAGE, "launch starts mpirun itself: run it without");
 	l.options = options;
-	l.deadline_s = app_deadline(&options->training);
-	l.began_s = (double)time(NULL);
+	l.began_s = app_calendar_s();
+	l.deadline_s = app_deadline(&options->training, l.began_s);
 	chaos.plan = &options->plan;
 	FTMPI_TRY(launch__open(&l));
 	if (options->chaos[0] != '\0') {

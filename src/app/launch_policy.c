@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #define LONGEST_BACKOFF_S 60.0
 
@@ -183,7 +182,7 @@ static void announce(const struct launch *l, const struct launch_attempt *a, boo
 /* Whether the attempt ended because time does: it saves and stops some time before. A death is gone on from as long as there is time at all. */
 static bool time_is_up(const struct launch *l, const struct launch_attempt *a)
 {
-	const double left_s = l->deadline_s - (double)time(NULL);
+	const double left_s = l->deadline_s - app_calendar_s();
 	const double near_s = fmax(NEAR_S, NEAR_SHARE * (l->deadline_s - l->began_s));
 
 	return l->deadline_s > 0 && left_s < (a->end == LAUNCH_SAVED ? near_s : 1);

@@ -128,14 +128,20 @@ static double slurm_end_s(void)
 	return job == NULL ? 0 : ask_squeue(job);
 }
 
-double app_deadline(const struct app_options *options)
+double app_calendar_s(void)
 {
 	struct timespec now;
-	double deadline_s = slurm_end_s();
 
 	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+double app_deadline(const struct app_options *options, double now_s)
+{
+	double deadline_s = slurm_end_s();
+
 	if (options->max_wall_time[0] != '\0') {
-		const double end_s = (double)now.tv_sec + parse_duration(options->max_wall_time);
+		const double end_s = now_s + parse_duration(options->max_wall_time);
 
 		deadline_s = deadline_s > 0 && deadline_s < end_s ? deadline_s : end_s;
 	}
@@ -146,14 +152,15 @@ ftmpi_status app_create_preemption(const struct app_options *options, bool chief
 {
 	ftmpi_status status = FTMPI_OK;
 	ftmpi_preemption_options preemption;
+	const double now_s = app_calendar_s();
 
 	ftmpi_preemption_options_init(&preemption);
 	FTMPI_TRY(parse_signals(options->signals, &preemption));
 	if (chief)
-		preemption.deadline_s = app_deadline(options);
+		preemption.deadline_s = app_deadline(options, now_s);
 	if (preemption.deadline_s > 0)
 		ftmpi_log(FTMPI_LOG_INFO, "time ends in %.0f s: saving and stopping before",
-			  preemption.deadline_s - (double)time(NULL));
+			  preemption.deadline_s - now_s);
 	FTMPI_TRY(ftmpi_preemption_create(&preemption, out));
 done:
 	return status;
