@@ -32,7 +32,7 @@
 program=${FTMPI_PROGRAM:?run this through ctest}
 mkdata=${FTMPI_MKDATA:?run this through ctest}
 mpiexec=${FTMPI_MPIEXEC:?run this through ctest}
-run_limit_s=${FTMPI_RUN_LIMIT_S:-120} # a run that takes longer hangs
+run_limit_s=${FTMPI_RUN_LIMIT_S:-300} # a run that takes longer hangs
 scratch=$PWD
 
 n_runs=0
@@ -211,7 +211,7 @@ wait_launch() {
 }
 
 until_true() {
-	local deadline=$((SECONDS + 60))
+	local deadline=$((SECONDS + 300)) # a machine may be slow
 	until "$@"; do
 		[ "$SECONDS" -lt "$deadline" ] || fail "waited in vain for: $*"
 		sleep 0.01
@@ -241,7 +241,7 @@ expect_no_stderr() {
 # Exactly one line begins so, and has the text in it.
 expect_one_line() { # BEGIN TEXT
 	[ "$(grep -c "^$1" "$last.err")" = 1 ] || fail "there is not exactly one line '$1…' on standard error"
-	grep "^$1" "$last.err" | grep -qF -- "$2" || fail "the line '$1…' does not say: $2"
+	grep -qF -- "$2" <<<"$(grep "^$1" "$last.err")" || fail "the line '$1…' does not say: $2"
 }
 
 expect_one_error_line() {

@@ -44,9 +44,10 @@ refuses "not on standard error: ftmpi: failpoint step.end fired: kill" train_fau
 refuses "not on standard error: ftmpi: failpoint step.end fired: kill (rank 5" train_fault step.end:kill,rank=5 2 unharmed
 
 # A run that does not end in time. The reference run takes longer than no time at all.
+limit_s=$run_limit_s
 run_limit_s=0
 refuses "the run did not end within 0 s" train 1 late
-run_limit_s=120
+run_limit_s=$limit_s
 
 touch reference/ckpt-41.weights.h5.tmp
 refuses "left behind: reference/ckpt-41.weights.h5.tmp" expect_no_leftovers reference

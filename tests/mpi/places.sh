@@ -18,7 +18,7 @@ nodes() {
 			printf '%s on %s by %s\n' "${program##*/}" "$nodes" "$mapping"
 			folder=${nodes//[: ]/-}-$mapping-${program##*/}
 			mkdir "$folder"
-			timeout 120 "$mpiexec" -np "$np" -wdir "$PWD/$folder" "$program" </dev/null || fail "${program##*/} on $nodes by $mapping"
+			timeout 600 "$mpiexec" -np "$np" -wdir "$PWD/$folder" "$program" </dev/null || fail "${program##*/} on $nodes by $mapping"
 		done
 	done <<-END
 		one:1 two:1|slot
@@ -38,7 +38,7 @@ no_room() {
 	mkdir segments
 	export OMPI_MCA_btl_vader_backing_directory=$PWD/segments
 	for program in "$@"; do
-		timeout 120 "$mpiexec" -np 3 ./in_little_room "$program" >log 2>&1 || fail "${program##*/} without room: $(cat log)"
+		timeout 300 "$mpiexec" -np 3 ./in_little_room "$program" >log 2>&1 || fail "${program##*/} without room: $(cat log)"
 		grep -q "exchange gradients by messages, which is slower: /dev/shm has" log || fail "nothing about the room: $(cat log)"
 	done
 }

@@ -73,7 +73,7 @@ is_in_state() { # JOB STATE
 
 # Slurm does some things only every 30 s.
 until_state() { # JOB STATE
-	local deadline=$((SECONDS + 90))
+	local deadline=$((SECONDS + 300))
 	until is_in_state "$1" "$2"; do
 		[ "$SECONDS" -lt "$deadline" ] || fail "job $1 is $(job_field "$1" %T), not $2"
 		sleep 0.1
@@ -97,7 +97,9 @@ expect_restarts() { # JOB N
 
 # The job's exit code, as the script gave it.
 expect_job_exit() { # JOB CODE
-	scontrol show job "$1" | grep -qE " ExitCode=$2:0( |\$)" || fail "job $1 did not exit with $2: $(scontrol show job "$1")"
+	local said
+	said=$(scontrol show job "$1") || fail "scontrol show job $1"
+	grep -qE " ExitCode=$2:0( |\$)" <<<"$said" || fail "job $1 did not exit with $2: $said"
 }
 
 expect_log() { # DIR TEXT
