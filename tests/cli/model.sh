@@ -25,9 +25,9 @@ make_data wide --classes 3
 keep_tree
 refused_on 2 65 "a sample of the data has 64 numbers, the model takes 6" --data wide --model adam.keras
 
-# Killed and launched again on another number of ranks, to the same bits; the model is in the checkpoint.
+# Killed, with no save in flight, and launched again on another number of ranks, to the same bits; the model is in the checkpoint.
 train=(--data data --model sgd.keras --batch-size 24 --logical-workers 4 --max-steps 40 --save-checkpoints-steps 6)
-run_fault step.end:kill,rank=1,hit=20 3 "${train[@]}" --model-dir run
+run_fault step.end:kill,rank=1,hit=20 3 "${train[@]}" --no-async-checkpoint --model-dir run
 expect_exit 137
 expect_stdout "starting from sgd.keras: its weights and optimizer state"
 run_ftmpi 2 "${train[@]}" --model-dir run
