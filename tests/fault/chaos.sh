@@ -8,7 +8,7 @@ set -euo pipefail
 
 make_data data
 if [ "$1" = short ]; then
-	run_chaos all "seed=7,mtbf=0.4,stall=3" 3000
+	run_chaos all "seed=7,mtbf=0.4,stall=20" 3000
 	grep '^chaos-report' "$last.out"
 	expect_survived all
 	[ "$(report_of attempts)" -ge 2 ] || fail "no attempt died"

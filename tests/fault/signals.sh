@@ -67,7 +67,7 @@ expect_stdout "time ends in 3 s: saving and stopping before"
 expect_stopped time "the deadline in " 4
 
 # SIGTERM to mpirun itself: it passes it on, waits, and kills; the ranks have saved by then, whatever mpirun ends with.
-export OMPI_MCA_odls_base_sigkill_timeout=2
+export OMPI_MCA_odls_base_sigkill_timeout=15
 begin 2 mpirun
 kill -TERM "$mpirun_pid"
 wait_ftmpi

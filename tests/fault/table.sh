@@ -29,7 +29,7 @@ choose_run() { # POINT ACTION
 	training=("${plain[@]}" --on-save-error stop)
 	case $1 in
 	restore.*) base=base ;;
-	save.wait) armed="save.begin:stall=1,rank=0,hit=1;" ;; # or the writer is done before anybody waits
+	save.wait) armed="save.begin:stall=15,rank=0,hit=1;" ;; # or the writer is done before anybody waits
 	rollback.*) training=("${outlier[@]}") reference=outlier ;;
 	esac
 	case $1:$2 in
