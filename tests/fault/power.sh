@@ -60,9 +60,10 @@ lose_power() {
 }
 
 # Long enough that the node is lost within it, short enough for a busy machine.
+long_enough=6000
 under_launch() { # OPTION…
 	start_launch --nnodes 1:2 --nproc-per-node 2 --mpirun "$mpiexec" --backoff-secs 0.1 -- \
-		"${problem[@]}" "${long[@]}" --max-steps 1500 --model-dir run "$@"
+		"${problem[@]}" "${long[@]}" --max-steps "$long_enough" --model-dir run "$@"
 	until_saved run 200
 	lose_power
 	if [ -n "${with_death:-}" ]; then
@@ -72,8 +73,8 @@ under_launch() { # OPTION…
 	wait_launch
 	expect_exit 0
 	expect_stderr "ftmpi: warning: a node was lost: going on with 2 ranks"
-	ends+=("run 1500")
-	last_end=1500
+	ends+=("run $long_enough")
+	last_end=$long_enough
 }
 
 make_data data
@@ -81,7 +82,7 @@ make_nodes
 case $1 in
 mpirun) # asked to look after its nodes often, mpirun finds it out by itself
 	export OMPI_MCA_oob_tcp_keepalive_time=4 OMPI_MCA_oob_tcp_keepalive_intvl=1 OMPI_MCA_oob_tcp_keepalive_probes=3
-	start 4 run
+	start 4 run --hang-timeout 600
 	until_saved run 200
 	lose_power
 	wait_ftmpi
