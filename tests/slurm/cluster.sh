@@ -101,7 +101,7 @@ write_configuration() {
 		MinJobAge=3600
 
 		NodeName=node[1-$n] NodeAddr=10.0.0.[2-$((n + 1))] Port=[7001-$((7000 + n))] CPUs=4 RealMemory=1000
-		PartitionName=main Nodes=ALL Default=YES PriorityTier=1 PreemptMode=REQUEUE GraceTime=20
+		PartitionName=main Nodes=ALL Default=YES PriorityTier=1 PreemptMode=REQUEUE GraceTime=120
 		PartitionName=high Nodes=ALL PriorityTier=2 PreemptMode=OFF
 	CONF
 }

@@ -11,7 +11,7 @@ export SLURM_TIME_FORMAT=relative
 submit run --signal=B:URG@1
 until_saved run 200
 expect_log run "time ends in 86"
-scontrol update JobId="$job" EndTime="$(date --date='15 seconds' +%FT%T)"
+scontrol update JobId="$job" EndTime="$(date --date='30 seconds' +%FT%T)"
 kill -KILL "$(until_true rank_of_job 1)"
 until_true grep -qE "time ends in [0-9]{1,2} s: saving and stopping before" run.log
 let_end

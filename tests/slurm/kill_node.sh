@@ -6,7 +6,7 @@
 # if not, and goes on on the nodes that are left.
 set -euo pipefail
 # shellcheck disable=SC2034 # for the cluster
-patience_s=5
+patience_s=15
 # shellcheck source=jobs.sh
 . "$(dirname "$0")/jobs.sh"
 

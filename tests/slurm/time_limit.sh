@@ -8,7 +8,7 @@ set -euo pipefail
 . "$(dirname "$0")/jobs.sh"
 
 training+=(--save-checkpoints-steps 2 --keep-checkpoint-max 5)
-submit told --nodes=2 --ntasks=2 --time=1 --signal=B:USR1@50
+submit told --nodes=2 --ntasks=2 --time=2 --signal=B:USR1@50
 told=$job
 submit ended --nodes=1 --ntasks=2 --signal=B:URG@1
 ended=$job
@@ -16,7 +16,7 @@ submit_script chain.sbatch chain --nodes=1 --ntasks=2 --array=1-3%1 --signal=B:U
 chain=$job
 for dir in told ended chain; do until_true test -e "$dir/checkpoint"; done
 let_end
-for job in "$ended" "${chain}_1"; do scontrol update JobId="$job" EndTime="$(date --date='1 second' +%FT%T)"; done
+for job in "$ended" "${chain}_1"; do scontrol update JobId="$job" EndTime="$(date --date='10 seconds' +%FT%T)"; done
 
 until_true grep -qF "train.sbatch: requeued" told.log
 scontrol update JobId="$told" TimeLimit=60
