@@ -29,9 +29,10 @@ need() {
 
 # Other versions of LLVM's tools format and warn otherwise.
 need_llvm() { # TOOL: sets llvm_tool
-	local version=14
+	local version=14 said
 	llvm_tool=$(command -v "$1-$version" || command -v "$1") || skip "$1 is not installed"
-	"$llvm_tool" --version | grep -q "version $version\." || skip "$1 is not version $version"
+	said=$("$llvm_tool" --version)
+	[[ $said == *"version $version."* ]] || skip "$1 is not version $version"
 }
 
 # Real Keras, from the environment that tests/run.sh makes, or another one in KERAS_VENV: sets keras_python.
