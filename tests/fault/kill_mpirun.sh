@@ -30,7 +30,7 @@ start_and_save killed
 kill -KILL "$mpirun_pid"
 wait_ftmpi
 expect_exit 137
-train_more 3 killed 300
+train_more 3 killed 300 --lock-wait-secs 300
 expect_exit 0
 note_end killed
 expect_stdout "resuming from killed/"

@@ -10,9 +10,9 @@ start 2 run
 first=$last
 until_saved run 100
 chief=$(rank_pid 0)
-train 2 run "${long[@]}" --lock-wait-secs 0.1
+train 2 run "${long[@]}" --lock-wait-secs 5
 expect_exit 74
-expect_warning "waiting up to 0.1 s for the lock of 'run', held by process $chief on host "
+expect_warning "waiting up to 5 s for the lock of 'run', held by process $chief on host "
 expect_one_error_line "'run' is in use by process $chief on host "
 run checkpoints prune run --keep 1
 expect_exit 74

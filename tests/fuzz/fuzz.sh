@@ -104,7 +104,7 @@ export LSAN_OPTIONS=suppressions=$source_dir/tests/lsan.supp:print_suppressions=
 kept=$PWD
 work=$(mktemp -d /dev/shm/ftmpi.XXXXXX 2>/dev/null || mktemp -d "$kept/work.XXXXXX")
 code=0
-(cd "$work" && "$build_dir/fuzz/tests/fuzz/fuzz_$target" "${length[@]}" -max_len=$max_bytes -timeout=20 -malloc_limit_mb=$limit_mb \
+(cd "$work" && "$build_dir/fuzz/tests/fuzz/fuzz_$target" "${length[@]}" -max_len=$max_bytes -timeout=60 -malloc_limit_mb=$limit_mb \
 	-rss_limit_mb=1024 -detect_leaks=$leaks -print_final_stats=1 -verbosity=0 -artifact_prefix="$kept/" "$kept/corpus") >fuzz.log 2>&1 || code=$?
 rm -rf "$work"
 grep -E '^stat::(number_of_executed_units|new_units_added|peak_rss_mb)' fuzz.log || grep '^#' fuzz.log | tail -n 1 || true
