@@ -46,10 +46,10 @@ expect_recovers 3 disk/run 24
 # By the clock: a save that failed is tried again after as long, not at every step.
 fill_disk
 began=$EPOCHREALTIME
-run_ftmpi 2 "${problem[@]}" --model-dir disk/run --max-steps 3000 --save-checkpoints-secs 0.2
+run_ftmpi 2 "${problem[@]}" --model-dir disk/run --max-steps 3000 --save-checkpoints-secs 0.05
 expect_exit 74
 n_tries=$(grep -c "^ftmpi: warning: .*no room in 'disk/run': " "$last.err")
-most=$(awk -v began="$began" -v ended="$EPOCHREALTIME" 'BEGIN { print int((ended - began) / 0.2) + 1 }')
+most=$(awk -v began="$began" -v ended="$EPOCHREALTIME" 'BEGIN { print int((ended - began) / 0.05) + 1 }')
 [ "$n_tries" -ge 1 ] && [ "$n_tries" -le "$most" ] || fail "$n_tries tries where $most had the time"
 expect_untouched
 
