@@ -40,8 +40,11 @@ FTMPI_API ftmpi_status ftmpi_checkpoint_track_scalar(ftmpi_checkpoint *checkpoin
  * error on any rank, agreed, ends the save or the restore. */
 typedef struct ftmpi_trackable {
 	void *context;
-	ftmpi_status (*before_save)(void *context);   /**< make complete what a rank holds in part. Collective. */
+	ftmpi_status (*before_save)(
+		void *context); /**< have ready what is saved: until the save has copied it, no rank changes it. Collective. */
 	ftmpi_status (*after_restore)(void *context); /**< check and take over what was restored. Local. */
+	ftmpi_status (*after_copy)(
+		void *context); /**< the chief has its copies: bring the digests of parts. Collective; after every before_save. */
 } ftmpi_trackable;
 
 /** @param trackable copied. Local, alike on all ranks. Errors: ERR_MEMORY. */

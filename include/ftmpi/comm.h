@@ -75,11 +75,11 @@ FTMPI_API ftmpi_status ftmpi_comm_compare_copies(const ftmpi_comm *comm, ftmpi_d
 						 const char *what) FTMPI_CHECK_RESULT;
 
 /**
- * Gather rows of float32 on the chief, rank after rank. Collective. @param mine n_mine · row_elements floats. @param all the rows of
- * all ranks, chief only. @param n_rows number of rows of each rank, same on all ranks. Errors: ERR_MPI, ERR_MEMORY (agreed).
+ * Gather rows on the chief, rank after rank. Collective. @param mine n_mine rows of row_bytes. @param all the rows of all ranks, chief only. @param n_rows
+ * number of rows of each rank, same on all ranks. Errors: ERR_MPI.
  */
-FTMPI_API ftmpi_status ftmpi_comm_gather_rows(const ftmpi_comm *comm, const float *mine, const int64_t *n_rows,
-					      int64_t row_elements, float *all) FTMPI_CHECK_RESULT;
+FTMPI_API ftmpi_status ftmpi_comm_gather_rows(const ftmpi_comm *comm, const void *mine, const int64_t *n_rows,
+					      int64_t row_bytes, void *all) FTMPI_CHECK_RESULT;
 
 /**
  * Surplus ranks sleep here until the chief calls ftmpi_comm_wake, and return what it says. Collective over `comm` in the sense

@@ -10,7 +10,7 @@
  *     ftmpi_exchange_reduce(ex, &sum)         the owner of a slice gets the tree sum of that slice
  *     …update the slice of an array…
  *     ftmpi_exchange_gather(ex, array)        every rank gets every slice
- *     ftmpi_exchange_collect(ex, array)       or the chief alone does
+ *     ftmpi_exchange_offer(ex, array, of)     or the chief alone can read them
  *
  * Ranks of one node read from one another's memory. Between nodes, reduce and gather together move the bytes of a ring allreduce when V is a multiple of a
  * power-of-two number of ranks.
@@ -39,6 +39,8 @@ FTMPI_API void ftmpi_exchange_workers(const ftmpi_exchange *ex, int *first, int 
 
 /** Own slice of the array: [*first, *end), multiples of 16 elements but for the last end. Local. */
 FTMPI_API void ftmpi_exchange_slice(const ftmpi_exchange *ex, int64_t *first, int64_t *end);
+/** The same of any rank. Local. */
+FTMPI_API void ftmpi_exchange_slice_of(const ftmpi_exchange *ex, int rank, int64_t *first, int64_t *end);
 
 /**
  * An array of n_elements floats, zeroed, that ftmpi_exchange_gather copies from neighbour to neighbour inside a node; it takes any other array too, by
@@ -67,11 +69,11 @@ FTMPI_API ftmpi_status ftmpi_exchange_reduce(ftmpi_exchange *ex, float **sum) FT
 FTMPI_API ftmpi_status ftmpi_exchange_gather(ftmpi_exchange *ex, float *array) FTMPI_CHECK_RESULT;
 
 /**
- * Every rank's slice of `array` to the chief, in place; the other ranks' arrays stay as they are. The chief and the owners compare digests of what was
- * moved. Collective. @param array n_elements floats. @param what it is, for messages. Errors: ERR_MPI; agreed: ERR_REPLICA (the bits differ), ERR_MEMORY.
- * Cost: the chief reads and writes what is not its own once, and every owner reads its slice.
+ * Let the chief read every rank's slice of `array`: where it is, inside a node, or else in the chief's array, to which it is sent. Collective. No rank changes its
+ * slice before the chief has told that it is done. @param array n_elements floats. @param of [size], chief only: set to the array that has a rank's slice,
+ * in its place. Errors: ERR_MPI.
  */
-FTMPI_API ftmpi_status ftmpi_exchange_collect(ftmpi_exchange *ex, float *array, const char *what) FTMPI_CHECK_RESULT;
+FTMPI_API ftmpi_status ftmpi_exchange_offer(ftmpi_exchange *ex, float *array, const float **of) FTMPI_CHECK_RESULT;
 
 /**
  * Tree sum of `n` double scalars of every worker, the same bits on every rank. Collective.

@@ -48,7 +48,7 @@ typedef enum ftmpi_fault_action {
 	X(SAVE_BEGIN, "save.begin", FTMPI_FAULT_ERROR, "arrays copied, before a checkpoint is built of them")          \
 	X(SAVE_PARAMS, "save.params", FTMPI_FAULT_CORRUPT, "a rank's parameters, before a save compares them")         \
 	X(SAVE_SLOTS, "save.slots", FTMPI_FAULT_CORRUPT,                                                               \
-	  "the slots that the chief collected, before they are checked")                                               \
+	  "the chief's copy of the other ranks' slots, before it is checked")                                          \
 	X(SAVE_OPEN, "save.open", FTMPI_FAULT_ERROR, "opening the temporary file")                                     \
 	X(SAVE_WRITE, "save.write", FTMPI_FAULT_ERROR | FTMPI_FAULT_SHORT | FTMPI_FAULT_CORRUPT,                       \
 	  "writing the temporary file; death leaves half of it")                                                       \

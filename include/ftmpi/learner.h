@@ -84,8 +84,8 @@ FTMPI_API ftmpi_status ftmpi_learner_reduce(ftmpi_learner *learner) FTMPI_CHECK_
 /**
  * Check that all ranks have the same parameters, learning rate, seed and step. Collective. With compare_steps it is called by itself, at the end of
  * ftmpi_learner_gradients in step 0, compare_steps, 2 · compare_steps …: then what the gradients were computed from is compared, before it is overwritten
- * by the update. A difference that comes and goes between two such steps is not seen; it acts as one wrong gradient. Every save compares too, the
- * gathered slots also, so a checkpoint holds what all ranks had.
+ * by the update. A difference that comes and goes between two such steps is not seen; it acts as one wrong gradient. Every save compares too, and
+ * the chief's copies of the others' slots with what they have, so a checkpoint holds what all ranks had.
  * Errors (agreed): ERR_REPLICA with the odd ranks. Cost: the parameters are hashed, at memory speed; 16 bytes a rank are sent.
  */
 FTMPI_API ftmpi_status ftmpi_learner_compare(const ftmpi_learner *learner) FTMPI_CHECK_RESULT;

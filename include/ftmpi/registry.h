@@ -38,6 +38,15 @@ typedef enum ftmpi_entry_kind {
 	FTMPI_RECORD /**< about the run (wall time, relaunches, environment): saved, not in the state digest */
 } ftmpi_entry_kind;
 
+/** A part of an array that is saved from where it is. */
+typedef struct ftmpi_part {
+	const void *data;
+	size_t n_bytes;
+	int owner;           /**< rank that answers for it */
+	bool vouched;        /**< the owner says what its bytes are: the copy is compared with `digest` */
+	ftmpi_digest digest; /**< of the bytes; looked at after they were copied */
+} ftmpi_part;
+
 /** One array, or one growable buffer. */
 typedef struct ftmpi_entry {
 	const char *path; /**< HDF5 path without a leading slash: "layers/dense/vars/0" */
@@ -48,11 +57,13 @@ typedef struct ftmpi_entry {
 	void *data;           /**< the array; NULL for a buffer */
 	ftmpi_buffer *buffer; /**< length is part of what is saved; NULL for an array */
 	bool chief_only;      /**< set by ftmpi_checkpoint_track: on other ranks `data` is not used and may be NULL */
+	const ftmpi_part *parts; /**< set by ftmpi_registry_set_parts; NULL: what is saved is `data` */
+	int n_parts;
 } ftmpi_entry;
 
 /** Bytes that an entry's array has now; 0 where `data` is NULL. Local. */
 FTMPI_API size_t ftmpi_entry_bytes(const ftmpi_entry *entry);
-/** The bytes of an entry now. Local. */
+/** The bytes of an entry now; of one that is saved in parts, where they are restored to. Local. */
 FTMPI_API const void *ftmpi_entry_data(const ftmpi_entry *entry);
 
 typedef struct ftmpi_registry ftmpi_registry;
@@ -76,6 +87,13 @@ FTMPI_API ftmpi_status ftmpi_registry_add_scalar(ftmpi_registry *registry, const
 FTMPI_API ftmpi_status ftmpi_registry_add_buffer(ftmpi_registry *registry, const char *path, ftmpi_dtype dtype,
 						 ftmpi_buffer *buffer, ftmpi_entry_kind kind) FTMPI_CHECK_RESULT;
 
+/**
+ * Save an array from its parts, one after the other, instead of from `data`, which is where it is restored to. Local. @param parts not copied: they may change
+ * until a save copies the arrays, their digests until it has. Errors: ERR_USAGE (no such array; the parts are shorter or longer than it).
+ */
+FTMPI_API ftmpi_status ftmpi_registry_set_parts(ftmpi_registry *registry, const char *path, const ftmpi_part *parts,
+						int n_parts) FTMPI_CHECK_RESULT;
+
 /** Ask for a group even if nothing is in it; `name` becomes its attribute "name" (Keras's layer name); NULL: none. Asking again with the same name
  * changes nothing. Local. Errors: ERR_USAGE, ERR_MEMORY. */
 FTMPI_API ftmpi_status ftmpi_registry_add_group(ftmpi_registry *registry, const char *path,
@@ -98,7 +116,8 @@ FTMPI_API ftmpi_status ftmpi_registry_state_digest(const ftmpi_registry *registr
 						   ftmpi_digest *out) FTMPI_CHECK_RESULT;
 
 /**
- * Write a registry to an HDF5 file, replacing it atomically: a file that reader.h opens. Local. Errors: ERR_IO, ERR_NO_SPACE, ERR_MEMORY.
+ * Write a registry to an HDF5 file, replacing it atomically: a file that reader.h opens. Local. Errors: ERR_IO, ERR_NO_SPACE, ERR_MEMORY, ERR_REPLICA (a copy
+ * is not what the owner of a part vouches for).
  */
 FTMPI_API ftmpi_status ftmpi_registry_write(const ftmpi_registry *registry, const char *file) FTMPI_CHECK_RESULT;
 

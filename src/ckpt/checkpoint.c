@@ -17,6 +17,35 @@
 /* How long a wait for the writer takes no look at whether it is at work. */
 #define LOOK_S 0.1
 
+int ftmpi__checkpoint_n_trackables(const ftmpi_checkpoint *c)
+{
+	return (int)(c->trackables.n_bytes / sizeof(ftmpi_trackable));
+}
+
+const ftmpi_trackable *ftmpi__checkpoint_trackable(const ftmpi_checkpoint *c, int i)
+{
+	return (const ftmpi_trackable *)(const void *)c->trackables.data + i;
+}
+
+/* Once for each before_save, on the chief as soon as it has copied the arrays. Collective; the status is agreed, so that nothing is saved that a rank does not
+ * answer for. */
+static ftmpi_status after_copy(void *context)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_checkpoint *c = context;
+	const bool is_ready = c->is_ready;
+
+	c->is_ready = false;
+	for (int i = 0; i < ftmpi__checkpoint_n_trackables(c) && is_ready; i++) {
+		const ftmpi_trackable *trackable = ftmpi__checkpoint_trackable(c, i);
+
+		if (trackable->after_copy != NULL)
+			FTMPI_TRY(ftmpi_agree(c->comm, trackable->after_copy(trackable->context)));
+	}
+done:
+	return status;
+}
+
 ftmpi_status ftmpi_checkpoint_create(const ftmpi_comm *comm, ftmpi_checkpoint **out)
 {
 	ftmpi_status status = FTMPI_OK;
@@ -27,6 +56,7 @@ ftmpi_status ftmpi_checkpoint_create(const ftmpi_comm *comm, ftmpi_checkpoint **
 	FTMPI_TRY(ftmpi_registry_create(&c->registry));
 	FTMPI_TRY(
 		ftmpi_registry_add_scalar(c->registry, FTMPI__SAVE_COUNTER, FTMPI_I64, &c->save_counter, FTMPI_RECORD));
+	ftmpi__registry_on_copied(c->registry, after_copy, c);
 	*out = c;
 	c = NULL;
 done:
@@ -80,16 +110,6 @@ int64_t ftmpi_checkpoint_save_counter(const ftmpi_checkpoint *c)
 	return c->save_counter;
 }
 
-int ftmpi__checkpoint_n_trackables(const ftmpi_checkpoint *c)
-{
-	return (int)(c->trackables.n_bytes / sizeof(ftmpi_trackable));
-}
-
-const ftmpi_trackable *ftmpi__checkpoint_trackable(const ftmpi_checkpoint *c, int i)
-{
-	return (const ftmpi_trackable *)(const void *)c->trackables.data + i;
-}
-
 int64_t ftmpi__checkpoint_next(const ftmpi_checkpoint *c, int64_t newest)
 {
 	const int64_t last = newest > c->save_counter ? newest : c->save_counter;
@@ -97,8 +117,8 @@ int64_t ftmpi__checkpoint_next(const ftmpi_checkpoint *c, int64_t newest)
 	return last < INT64_MAX ? last + 1 : last;
 }
 
-/* Make what is tracked complete on every rank. */
-static ftmpi_status before_save(const ftmpi_checkpoint *c)
+/* Have ready what is tracked. */
+static ftmpi_status before_save(ftmpi_checkpoint *c)
 {
 	ftmpi_status status = FTMPI_OK;
 
@@ -108,8 +128,17 @@ static ftmpi_status before_save(const ftmpi_checkpoint *c)
 		if (trackable->before_save != NULL)
 			FTMPI_TRY(ftmpi_agree(c->comm, trackable->before_save(trackable->context)));
 	}
+	c->is_ready = true;
 done:
 	return status;
+}
+
+/* What the chief did is over, or this is not the chief. Collective. */
+static ftmpi_status agree_on_save(ftmpi_checkpoint *c, ftmpi_status status)
+{
+	const ftmpi_status told = after_copy(c);
+
+	return ftmpi_agree(c->comm, status == FTMPI_OK ? told : status);
 }
 
 /* Save, or begin to. */
@@ -125,7 +154,7 @@ static ftmpi_status save(ftmpi_checkpoint *c, ftmpi_store *store, int64_t number
 	if (ftmpi_comm_is_chief(c->comm))
 		status = begin_only ? ftmpi_store_save_begin(store, c->registry, number)
 				    : ftmpi_store_save(store, c->registry, number, NULL);
-	status = ftmpi_agree(c->comm, status);
+	status = agree_on_save(c, status);
 	ftmpi_watch_end(c->comm, before);
 	if (status != FTMPI_OK)
 		c->save_counter = old_counter;
@@ -240,11 +269,22 @@ ftmpi_status ftmpi_checkpoint_write(ftmpi_checkpoint *c, const char *prefix, cha
 	before = ftmpi_watch_begin(c->comm, FTMPI_PHASE_SAVE, NULL);
 	if (ftmpi_comm_is_chief(c->comm))
 		status = write_file(c, prefix);
-	status = ftmpi_agree(c->comm, status);
+	status = agree_on_save(c, status);
 	ftmpi_watch_end(c->comm, before);
 	FTMPI_TRY(status);
 	if (path != NULL)
 		(void)snprintf(path, FTMPI_PATH_MAX, "%s%s", prefix, FTMPI__SUFFIX);
+done:
+	return status;
+}
+
+/* On the chief. */
+static ftmpi_status digest_state(const ftmpi_registry *registry, ftmpi_digest *out)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	FTMPI_TRY(ftmpi__parts_check(registry));
+	FTMPI_TRY(ftmpi_registry_state_digest(registry, out));
 done:
 	return status;
 }
@@ -255,8 +295,9 @@ ftmpi_status ftmpi_checkpoint_state_digest(ftmpi_checkpoint *c, ftmpi_digest *ou
 	ftmpi_digest digest = {0};
 
 	FTMPI_TRY(before_save(c));
-	if (ftmpi_comm_is_chief(c->comm))
-		status = ftmpi_registry_state_digest(c->registry, &digest);
+	status = after_copy(c);
+	if (ftmpi_comm_is_chief(c->comm) && status == FTMPI_OK)
+		status = digest_state(c->registry, &digest);
 	FTMPI_TRY(ftmpi_agree(c->comm, status));
 	FTMPI_TRY(ftmpi_broadcast(c->comm, &digest, (int64_t)sizeof digest, FTMPI_CHIEF));
 	*out = digest;

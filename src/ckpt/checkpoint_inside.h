@@ -12,6 +12,7 @@ struct ftmpi_checkpoint {
 	ftmpi_registry *registry;
 	int64_t save_counter;    /* registered, at FTMPI__SAVE_COUNTER */
 	ftmpi_buffer trackables; /* ftmpi_trackable */
+	bool is_ready;           /* before_save was called, after_copy not yet */
 };
 
 #define FTMPI__SAVE_COUNTER FTMPI__RUN "/save_counter"

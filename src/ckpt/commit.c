@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Saving: a commit that no crash can break.
  *
- *  1  image: built in memory, then walked by the reader that restores use         a file that could not be restored is never written
+ *  1  image: parts compared with what their owners vouch for; built in memory,
+ *     then walked by the reader that restores use                                  a file that could not be restored is never written
  *  2  room on the file system
  *  3  temporary: write, fsync, read back, compare, digests of arrays and file      vouch.c
  *  4  if the state file may list this number already: state file without it        else a crash after 5 would condemn the new file by the old digest
@@ -53,6 +54,7 @@ static ftmpi_status build(ftmpi__snapshot *snapshot, const char *file, ftmpi__im
 
 	if (ftmpi__fault(true, FTMPI_FP_SAVE_BEGIN))
 		FTMPI_FAIL(ftmpi__io_status(errno), "cannot begin: %s", strerror(errno));
+	FTMPI_TRY(ftmpi__snapshot_check(snapshot));
 	FTMPI_TRY(ftmpi__image_seal(snapshot, &image));
 	status = ftmpi__reader_open_bytes(image.data, image.n_bytes, file, true, &reader); /* of the arrays: vouch.c */
 	if (status == FTMPI_ERR_DATA)

@@ -94,6 +94,33 @@ done:
 	return status;
 }
 
+ftmpi_status ftmpi__part_check(const char *path, const ftmpi_part *part, const void *bytes)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	if (part->vouched && !ftmpi_digest_equal(ftmpi_hash(bytes, part->n_bytes), part->digest))
+		FTMPI_FAIL(FTMPI_ERR_REPLICA,
+			   "'%s': the chief has other bits than rank %d gave it: the memory of one of them, or the "
+			   "network, is faulty; relaunch to go on from the last checkpoint",
+			   path, part->owner);
+done:
+	return status;
+}
+
+ftmpi_status ftmpi__parts_check(const ftmpi_registry *registry)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	for (int i = 0; i < ftmpi_registry_n_entries(registry); i++) {
+		const ftmpi_entry *entry = ftmpi__registry_sorted(registry, i);
+
+		for (int k = 0; k < entry->n_parts; k++)
+			FTMPI_TRY(ftmpi__part_check(entry->path, &entry->parts[k], entry->parts[k].data));
+	}
+done:
+	return status;
+}
+
 const char *ftmpi__shape_format(ftmpi_dtype dtype, int n_dims, const int64_t *dims, char *text, size_t text_bytes)
 {
 	size_t used = (size_t)snprintf(text, text_bytes, "%s", ftmpi_dtype_name(dtype));

@@ -52,6 +52,15 @@ ftmpi_status ftmpi__entry_set_shape(ftmpi_entry *entry, int n_dims, const int64_
 ftmpi_status ftmpi__registry_add_entry(ftmpi_registry *registry, const ftmpi_entry *entry,
 				       bool data_needed) FTMPI_CHECK_RESULT;
 
+/** What ftmpi__registry_copied calls on the chief. */
+void ftmpi__registry_on_copied(ftmpi_registry *registry, ftmpi_status (*function)(void *), void *context);
+/** The arrays are copied: have the digests of their parts. Errors: the function's. */
+ftmpi_status ftmpi__registry_copied(const ftmpi_registry *registry) FTMPI_CHECK_RESULT;
+/** Compare the bytes of a part, or of its copy, with what its owner vouches for. Local. Errors: ERR_REPLICA. */
+ftmpi_status ftmpi__part_check(const char *path, const ftmpi_part *part, const void *bytes) FTMPI_CHECK_RESULT;
+/** Compare all parts of a registry with it. Local. Errors: ERR_REPLICA. */
+ftmpi_status ftmpi__parts_check(const ftmpi_registry *registry) FTMPI_CHECK_RESULT;
+
 /** The i-th entry in the order of the paths. Local. */
 const ftmpi_entry *ftmpi__registry_sorted(const ftmpi_registry *registry, int i);
 

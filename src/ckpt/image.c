@@ -267,7 +267,7 @@ static void fill_table(ftmpi__snapshot *s)
 		const ftmpi__array array = ftmpi__snapshot_array(s, i);
 		char text[FTMPI_DIGEST_TEXT];
 
-		if (!s->has_digests)
+		if (!s->has_digests || s->arrays[i].in_parts)
 			s->rows[i].digest = ftmpi__array_digest(&array);
 		ftmpi_digest_format(s->rows[i].digest, text);
 		memcpy(data + s->paths_at + (size_t)i * s->path_width, array.path, strlen(array.path));
@@ -308,6 +308,7 @@ ftmpi_status ftmpi__image_build(const ftmpi_registry *registry, ftmpi__image *ou
 	ftmpi__image image;
 
 	FTMPI_TRY(ftmpi__snapshot_take(&snapshot, registry, true));
+	FTMPI_TRY(ftmpi__snapshot_check(&snapshot));
 	FTMPI_TRY(ftmpi__image_seal(&snapshot, &image));
 	image.memory = snapshot.memory;
 	snapshot.memory = NULL;

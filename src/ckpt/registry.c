@@ -15,9 +15,11 @@ struct group {
 };
 
 struct ftmpi_registry {
-	ftmpi_buffer entries; /* ftmpi_entry *, in the order of registration */
-	ftmpi_buffer sorted;  /* the same, by path */
-	ftmpi_buffer groups;  /* struct group *, by path */
+	ftmpi_buffer entries;           /* ftmpi_entry *, in the order of registration */
+	ftmpi_buffer sorted;            /* the same, by path */
+	ftmpi_buffer groups;            /* struct group *, by path */
+	ftmpi_status (*copied)(void *); /* NULL: none */
+	void *copied_context;
 };
 
 static const struct dtype_info {
@@ -368,6 +370,34 @@ const ftmpi_entry *ftmpi_registry_find(const ftmpi_registry *registry, const cha
 	return ftmpi__list_find(&registry->sorted, path, strlen(path));
 }
 
+ftmpi_status ftmpi_registry_set_parts(ftmpi_registry *registry, const char *path, const ftmpi_part *parts, int n_parts)
+{
+	ftmpi_status status = FTMPI_OK;
+	ftmpi_entry *entry = ftmpi__list_find(&registry->sorted, path, strlen(path));
+	size_t n_bytes = 0;
+
+	for (int i = 0; i < n_parts; i++)
+		n_bytes += parts[i].n_bytes;
+	if (entry == NULL || entry->buffer != NULL || n_bytes != ftmpi_entry_bytes(entry))
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "checkpoint entry '%s': no array of the %zu bytes of its parts", path,
+			   n_bytes);
+	entry->parts = parts;
+	entry->n_parts = n_parts;
+done:
+	return status;
+}
+
+void ftmpi__registry_on_copied(ftmpi_registry *registry, ftmpi_status (*function)(void *), void *context)
+{
+	registry->copied = function;
+	registry->copied_context = context;
+}
+
+ftmpi_status ftmpi__registry_copied(const ftmpi_registry *registry)
+{
+	return registry->copied == NULL ? FTMPI_OK : registry->copied(registry->copied_context);
+}
+
 int ftmpi_registry_n_groups(const ftmpi_registry *registry)
 {
 	return (int)ftmpi__list_count(&registry->groups);
@@ -380,6 +410,27 @@ const char *ftmpi_registry_group(const ftmpi_registry *registry, int i, const ch
 	if (name != NULL)
 		*name = group->name;
 	return group->path;
+}
+
+/* As it would be saved. */
+static ftmpi_status digest_to_save(const ftmpi_entry *entry, ftmpi_digest *out)
+{
+	ftmpi_status status = FTMPI_OK;
+	int64_t dims[FTMPI_MAX_DIMS];
+	const ftmpi__array array = ftmpi__entry_array(entry, dims);
+	ftmpi_hasher *hasher = NULL;
+
+	if (entry->parts == NULL) {
+		*out = ftmpi_entry_digest(entry);
+		goto done;
+	}
+	FTMPI_TRY(ftmpi_hasher_create(&hasher));
+	for (int i = 0; i < entry->n_parts; i++)
+		ftmpi_hasher_update(hasher, entry->parts[i].data, entry->parts[i].n_bytes);
+	*out = ftmpi__array_digest_of(&array, ftmpi_hasher_digest(hasher));
+done:
+	ftmpi_hasher_destroy(&hasher);
+	return status;
 }
 
 ftmpi_status ftmpi_registry_state_digest(const ftmpi_registry *registry, ftmpi_digest *out)
@@ -395,7 +446,7 @@ ftmpi_status ftmpi_registry_state_digest(const ftmpi_registry *registry, ftmpi_d
 		rows[i].path = entry->path;
 		rows[i].kind = entry->kind;
 		if (entry->kind == FTMPI_STATE)
-			rows[i].digest = ftmpi_entry_digest(entry);
+			FTMPI_TRY(digest_to_save(entry, &rows[i].digest));
 	}
 	FTMPI_TRY(ftmpi__state_digest(rows, n, out));
 done:

@@ -5,6 +5,7 @@
  * image and no more. Training goes on with the arrays as soon as they are copied. */
 #include "ckpt/snapshot.h"
 
+#include <ftmpi/failpoint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,6 +76,7 @@ static ftmpi_status describe(const ftmpi_entry *entry, ftmpi__staged *out, ftmpi
 	out->dtype = array.dtype;
 	out->n_dims = array.n_dims;
 	out->n_bytes = array.n_bytes;
+	out->in_parts = entry->parts != NULL;
 	row->path = array.path;
 	row->kind = entry->kind;
 done:
@@ -103,18 +105,88 @@ done:
 	return status;
 }
 
+static void copy_parts(const ftmpi_entry *entry, uint8_t *to)
+{
+	for (int i = 0; i < entry->n_parts; i++) {
+		const ftmpi_part *part = &entry->parts[i];
+
+		if (part->n_bytes > 0)
+			memcpy(to, part->data, part->n_bytes);
+		to += part->n_bytes;
+	}
+}
+
 static void copy_array(ftmpi__snapshot *s, int i, bool digests)
 {
 	const ftmpi_entry *entry = ftmpi__registry_sorted(s->registry, i);
 	const ftmpi__staged *array = &s->arrays[i];
 	uint8_t *to = ftmpi__snapshot_data(s) + array->at;
 
+	if (array->in_parts) {
+		copy_parts(entry, to);
+		return;
+	}
 	if (digests)
 		s->rows[i].digest = ftmpi_entry_digest(entry);
 	if (array->n_bytes > 0)
 		memcpy(to, ftmpi_entry_data(entry), array->n_bytes);
 	if (array->dtype == FTMPI_TEXT)
 		to[array->n_bytes] = 0;
+}
+
+/* What the copies of the parts must be. @param digests what nobody vouches for must be what it is here. */
+static ftmpi_status note_parts(ftmpi__snapshot *s, int i, bool digests)
+{
+	ftmpi_status status = FTMPI_OK;
+	const ftmpi_entry *entry = ftmpi__registry_sorted(s->registry, i);
+	ftmpi__staged_part staged = {.array = i, .at = s->arrays[i].at};
+
+	for (int k = 0; k < entry->n_parts; k++) {
+		staged.part = entry->parts[k];
+		if (digests && !staged.part.vouched) {
+			staged.part.digest = ftmpi_hash(staged.part.data, staged.part.n_bytes);
+			staged.part.vouched = true;
+		}
+		staged.part.data = NULL;
+		if (staged.part.vouched)
+			FTMPI_TRY(ftmpi_buffer_append(&s->parts, &staged, sizeof staged));
+		staged.at += staged.part.n_bytes;
+	}
+done:
+	return status;
+}
+
+static int n_staged_parts(const ftmpi__snapshot *s)
+{
+	return (int)(s->parts.n_bytes / sizeof(ftmpi__staged_part));
+}
+
+static const ftmpi__staged_part *staged_part(const ftmpi__snapshot *s, int i)
+{
+	return (const ftmpi__staged_part *)(const void *)s->parts.data + i;
+}
+
+/* A bit of the last part. */
+static void corrupt_on_purpose(const ftmpi__snapshot *s)
+{
+	const int n = n_staged_parts(s);
+
+	if (n > 0 && ftmpi_failpoint_hit(FTMPI_FP_SAVE_SLOTS) == FTMPI_FAULT_CORRUPT)
+		ftmpi__snapshot_data(s)[staged_part(s, n - 1)->at] ^= 1;
+}
+
+static ftmpi_status take_parts(ftmpi__snapshot *s, bool digests)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	s->parts.n_bytes = 0;
+	FTMPI_TRY(ftmpi__registry_copied(s->registry));
+	for (int i = 0; i < s->n; i++)
+		if (s->arrays[i].in_parts)
+			FTMPI_TRY(note_parts(s, i, digests));
+	corrupt_on_purpose(s);
+done:
+	return status;
 }
 
 ftmpi_status ftmpi__snapshot_take(ftmpi__snapshot *s, const ftmpi_registry *registry, bool digests)
@@ -130,6 +202,7 @@ ftmpi_status ftmpi__snapshot_take(ftmpi__snapshot *s, const ftmpi_registry *regi
 	FTMPI_TRY(reserve_memory(s, s->head_bytes + s->data_bytes));
 	for (int i = 0; i < s->n; i++)
 		copy_array(s, i, digests);
+	FTMPI_TRY(take_parts(s, digests));
 done:
 	if (status != FTMPI_OK)
 		s->n = 0;
@@ -141,7 +214,22 @@ void ftmpi__snapshot_clear(ftmpi__snapshot *s)
 	free(s->memory);
 	ftmpi_free(s->arrays);
 	ftmpi_free(s->rows);
+	ftmpi_buffer_clear(&s->parts);
 	*s = (ftmpi__snapshot){0};
+}
+
+ftmpi_status ftmpi__snapshot_check(const ftmpi__snapshot *s)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	for (int i = 0; i < n_staged_parts(s); i++) {
+		const ftmpi__staged_part *staged = staged_part(s, i);
+
+		FTMPI_TRY(ftmpi__part_check(s->rows[staged->array].path, &staged->part,
+					    ftmpi__snapshot_data(s) + staged->at));
+	}
+done:
+	return status;
 }
 
 uint8_t *ftmpi__snapshot_data(const ftmpi__snapshot *s)

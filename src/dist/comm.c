@@ -177,29 +177,30 @@ done:
 }
 
 /* Rank after rank, so that displacements never need more than an int. */
-ftmpi_status ftmpi_comm_gather_rows(const ftmpi_comm *comm, const float *mine, const int64_t *n_rows,
-				    int64_t row_elements, float *all)
+ftmpi_status ftmpi_comm_gather_rows(const ftmpi_comm *comm, const void *mine, const int64_t *n_rows, int64_t row_bytes,
+				    void *all)
 {
 	ftmpi_status status = FTMPI_OK;
-	const int64_t piece = PIECE_BYTES / (int64_t)sizeof(float);
+	const char *from = mine;
+	char *to = all;
 
 	for (int rank = 0; rank < comm->size; rank++) {
-		const int64_t n = n_rows[rank] * row_elements;
+		const int64_t n_bytes = n_rows[rank] * row_bytes;
 
-		if (comm->rank == FTMPI_CHIEF && rank == FTMPI_CHIEF && n > 0)
-			memcpy(all, mine, (size_t)n * sizeof *all);
-		for (int64_t at = 0; at < n && rank != FTMPI_CHIEF; at += piece) {
-			const int count = (int)(n - at < piece ? n - at : piece);
+		if (comm->rank == FTMPI_CHIEF && rank == FTMPI_CHIEF && n_bytes > 0)
+			memcpy(to, from, (size_t)n_bytes);
+		for (int64_t at = 0; at < n_bytes && rank != FTMPI_CHIEF; at += PIECE_BYTES) {
+			const int count = (int)(n_bytes - at < PIECE_BYTES ? n_bytes - at : PIECE_BYTES);
 
 			if (comm->rank == FTMPI_CHIEF)
-				FTMPI_TRY_WAIT(comm->watch, MPI_Recv(all + at, count, MPI_FLOAT, rank, 0, comm->all,
+				FTMPI_TRY_WAIT(comm->watch, MPI_Recv(to + at, count, MPI_BYTE, rank, 0, comm->all,
 								     MPI_STATUS_IGNORE));
 			else if (comm->rank == rank)
 				FTMPI_TRY_WAIT(comm->watch,
-					       MPI_Send(mine + at, count, MPI_FLOAT, FTMPI_CHIEF, 0, comm->all));
+					       MPI_Send(from + at, count, MPI_BYTE, FTMPI_CHIEF, 0, comm->all));
 		}
 		if (comm->rank == FTMPI_CHIEF)
-			all += n;
+			to += n_bytes;
 	}
 done:
 	return status;

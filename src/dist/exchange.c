@@ -165,8 +165,13 @@ void ftmpi_exchange_workers(const ftmpi_exchange *ex, int *first, int *end)
 
 void ftmpi_exchange_slice(const ftmpi_exchange *ex, int64_t *first, int64_t *end)
 {
-	*first = ex->starts[ex->comm->rank];
-	*end = *first + ex->counts[ex->comm->rank];
+	ftmpi_exchange_slice_of(ex, ex->comm->rank, first, end);
+}
+
+void ftmpi_exchange_slice_of(const ftmpi_exchange *ex, int rank, int64_t *first, int64_t *end)
+{
+	*first = ex->starts[rank];
+	*end = *first + ex->counts[rank];
 }
 
 ftmpi_status ftmpi_exchange_array(ftmpi_exchange *ex, float **array)
@@ -234,15 +239,15 @@ done:
 	return status;
 }
 
-/* Every near rank's slice, from where it is. @param wanted on this rank. */
-static ftmpi_status copy_slices(ftmpi_exchange *ex, struct ftmpi__copies *array, bool wanted)
+/* Every near rank's slice, from where it is. */
+static ftmpi_status copy_slices(ftmpi_exchange *ex, struct ftmpi__copies *array)
 {
 	ftmpi_status status = FTMPI_OK;
 	const int me = ex->comm->rank, size = ex->comm->size;
 
 	FTMPI_TRY(ftmpi__copies_sync(array));
 	ex->are_read = false; /* whoever is here has reduced */
-	for (int i = 1; i < size && wanted; i++) {
+	for (int i = 1; i < size; i++) {
 		const int from = (me + i) % size;
 
 		memcpy(array->mine + ex->starts[from], array->of[from] + ex->starts[from],
@@ -268,7 +273,7 @@ ftmpi_status ftmpi_exchange_gather(ftmpi_exchange *ex, float *array)
 	struct ftmpi__copies *near_array = find_near(ex, array);
 
 	if (near_array != NULL) {
-		FTMPI_TRY(copy_slices(ex, near_array, true));
+		FTMPI_TRY(copy_slices(ex, near_array));
 		goto done;
 	}
 	FTMPI_TRY_WAIT(ex->comm->watch, MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, array, ex->counts,
@@ -278,62 +283,21 @@ done:
 	return status;
 }
 
-static ftmpi_digest hash_slice(const ftmpi_exchange *ex, const float *array, int rank)
-{
-	return ftmpi_hash(array + ex->starts[rank], (size_t)ex->counts[rank] * sizeof *array);
-}
-
-/* On the chief: its copy of the others' slices. @param owners [size]: their digests. The failpoint flips a bit of the last one. */
-static ftmpi_status check_slices(const ftmpi_exchange *ex, float *array, const ftmpi_digest *owners, const char *what)
-{
-	ftmpi_status status = FTMPI_OK;
-
-	if (ftmpi_failpoint_hit(FTMPI_FP_SAVE_SLOTS) == FTMPI_FAULT_CORRUPT)
-		*(unsigned char *)&array[ex->starts[ex->comm->size - 1]] ^= 1;
-	for (int rank = 0; rank < ex->comm->size; rank++)
-		if (rank != FTMPI_CHIEF && !ftmpi_digest_equal(hash_slice(ex, array, rank), owners[rank]))
-			FTMPI_FAIL(FTMPI_ERR_REPLICA,
-				   "%s: the chief has other bits than rank %d gave it: the memory of one of them, or "
-				   "the network, is faulty; relaunch to go on from the last checkpoint",
-				   what, rank);
-done:
-	return status;
-}
-
-static ftmpi_status compare_slices(const ftmpi_exchange *ex, float *array, const char *what)
-{
-	ftmpi_status status = FTMPI_OK;
-	const ftmpi_comm *comm = ex->comm;
-	const bool is_chief = ftmpi_comm_is_chief(comm);
-	ftmpi_digest *owners = NULL, mine = {0};
-
-	FTMPI_TRY(ftmpi_agree(comm, FTMPI_ALLOC(comm->size, &owners)));
-	if (!is_chief)
-		mine = hash_slice(ex, array, comm->rank);
-	FTMPI_TRY_WAIT(comm->watch,
-		       MPI_Gather(&mine, sizeof mine, MPI_BYTE, owners, sizeof mine, MPI_BYTE, FTMPI_CHIEF, comm->all));
-	FTMPI_TRY(ftmpi_agree(comm, is_chief ? check_slices(ex, array, owners, what) : FTMPI_OK));
-done:
-	ftmpi_free(owners);
-	return status;
-}
-
-ftmpi_status ftmpi_exchange_collect(ftmpi_exchange *ex, float *array, const char *what)
+ftmpi_status ftmpi_exchange_offer(ftmpi_exchange *ex, float *array, const float **of)
 {
 	ftmpi_status status = FTMPI_OK;
 	const ftmpi_comm *comm = ex->comm;
 	const bool is_chief = ftmpi_comm_is_chief(comm);
 	struct ftmpi__copies *near_array = find_near(ex, array);
 
-	if (comm->size == 1)
-		goto done;
 	if (near_array != NULL)
-		FTMPI_TRY(copy_slices(ex, near_array, is_chief));
-	else
+		FTMPI_TRY(ftmpi__copies_sync(near_array));
+	else if (comm->size > 1)
 		FTMPI_TRY_WAIT(comm->watch, MPI_Gatherv(is_chief ? MPI_IN_PLACE : array + ex->starts[comm->rank],
 							ex->counts[comm->rank], MPI_FLOAT, array, ex->counts,
 							ex->starts, MPI_FLOAT, FTMPI_CHIEF, comm->all));
-	FTMPI_TRY(compare_slices(ex, array, what));
+	for (int rank = 0; rank < comm->size && is_chief; rank++)
+		of[rank] = near_array != NULL ? near_array->of[rank] : array;
 done:
 	return status;
 }

@@ -185,7 +185,7 @@ ftmpi_status ftmpi_evaluator_predict(ftmpi_evaluator *e, const float *params, co
 	ftmpi_exchange_workers(e->exchange, &first, &end);
 	for (int w = first; w < end; w++)
 		at = predict_worker(e, params, dataset, w, at);
-	FTMPI_TRY(ftmpi_comm_gather_rows(e->comm, mine, e->n_rows, n_outputs, outputs));
+	FTMPI_TRY(ftmpi_comm_gather_rows(e->comm, mine, e->n_rows, n_outputs * (int64_t)sizeof *mine, outputs));
 done:
 	ftmpi_free(mine);
 	ftmpi_watch_end(e->comm, before);

@@ -34,6 +34,18 @@ done:
 	return status;
 }
 
+/* How the slots are saved. */
+static ftmpi_status plan_slots(ftmpi_learner *l)
+{
+	const struct ftmpi__slots slots = {.comm = l->comm,
+					   .layout = l->layout,
+					   .optimizer = &l->optimizer,
+					   .exchange = l->exchange,
+					   .arenas = l->slots};
+
+	return ftmpi__slot_parts_create(&slots, &l->slot_parts);
+}
+
 /* Parameters and slots. Collective. */
 static ftmpi_status create_arenas(ftmpi_learner *l)
 {
@@ -48,6 +60,7 @@ static ftmpi_status create_arenas(ftmpi_learner *l)
 		for (int64_t k = 0; k < l->layout->n_elements; k++)
 			l->slots[i][k] = initial;
 	}
+	FTMPI_TRY(ftmpi_agree(l->comm, plan_slots(l)));
 done:
 	return status;
 }
@@ -102,6 +115,7 @@ void ftmpi_learner_destroy(ftmpi_learner **learner)
 
 	if (l == NULL)
 		return;
+	ftmpi__slot_parts_destroy(&l->slot_parts);
 	ftmpi_exchange_destroy(&l->exchange);
 	ftmpi_free(l->samples);
 	ftmpi_free(l->scalars);

@@ -3,6 +3,8 @@
 #ifndef FTMPI_TRAIN_LEARNER_H
 #define FTMPI_TRAIN_LEARNER_H
 
+#include "train/slot_parts.h"
+
 #include <ftmpi/exchange.h>
 #include <ftmpi/failpoint.h>
 #include <ftmpi/learner.h>
@@ -18,6 +20,7 @@ struct ftmpi_learner {
 	int64_t compare_steps;
 
 	float *params, *slots[FTMPI_MAX_SLOTS]; /* arenas of the exchange */
+	ftmpi__slot_parts *slot_parts;          /* how a checkpoint has the slots */
 	float *grads;                           /* after a reduce: the own slice holds the sum */
 	int64_t step, n_workers, saved_workers; /* saved_workers: as a checkpoint has it */
 	uint64_t seed;

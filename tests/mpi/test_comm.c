@@ -111,7 +111,7 @@ static void test_gather_rows(void **state)
 		n_rows[r] = r + 1;
 	for (int i = 0; i < (me() + 1) * 3; i++)
 		mine[i] = (float)(100 * me() + i);
-	assert_ok(ftmpi_comm_gather_rows(world, mine, n_rows, 3, all));
+	assert_ok(ftmpi_comm_gather_rows(world, mine, n_rows, 3 * (int64_t)sizeof *mine, all));
 	for (int r = 0; r < size() && me() == FTMPI_CHIEF; r++)
 		for (int i = 0; i < (r + 1) * 3; i++)
 			assert_true(all[at++] == (float)(100 * r + i));

@@ -174,7 +174,7 @@ static void test_chief_only(void **state)
 struct part {
 	double values[8];
 	const char *name;
-	char *calls;  /* "a" for before_save, "A" for after_restore … */
+	char *calls;  /* "a" for before_save, "1" for after_copy, "A" for after_restore … */
 	int fails_on; /* rank; −1: none */
 };
 
@@ -211,6 +211,13 @@ static ftmpi_status part_after_restore(void *context)
 	return call(p, (char)(p->name[0] - 'a' + 'A'));
 }
 
+static ftmpi_status part_after_copy(void *context)
+{
+	struct part *p = context;
+
+	return call(p, (char)(p->name[0] - 'a' + '1'));
+}
+
 static void part_set(struct part *p)
 {
 	for (int i = 0; i < 8; i++)
@@ -224,9 +231,9 @@ static void test_trackables(void **state)
 	char calls[64] = "";
 	struct part a = {.name = "a", .calls = calls, .fails_on = -1},
 		    b = {.name = "b", .calls = calls, .fails_on = -1};
-	const ftmpi_trackable parts[] = {{&a, part_before_save, part_after_restore},
-					 {NULL, NULL, NULL},
-					 {&b, part_before_save, part_after_restore}};
+	const ftmpi_trackable parts[] = {{&a, part_before_save, part_after_restore, part_after_copy},
+					 {NULL, NULL, NULL, NULL},
+					 {&b, part_before_save, part_after_restore, part_after_copy}};
 	ftmpi_checkpoint *c = NULL;
 	ftmpi_digest before, after;
 
@@ -239,10 +246,10 @@ static void test_trackables(void **state)
 	part_set(&a);
 	part_set(&b);
 	assert_ok(ftmpi_checkpoint_save(c, "parts/ckpt", NULL));
-	assert_string_equal(calls, "ab");
+	assert_string_equal(calls, "ab12");
 	memset(a.values, 0, sizeof a.values);
 	assert_ok(ftmpi_checkpoint_restore(c, "parts", NULL));
-	assert_string_equal(calls, "abAB");
+	assert_string_equal(calls, "ab12AB");
 	for (int i = 0; i < 8; i++)
 		assert_true(a.values[i] == 1000 + i && b.values[i] == 1000 + i);
 	assert_ok(ftmpi_checkpoint_state_digest(c, &before));
@@ -250,7 +257,7 @@ static void test_trackables(void **state)
 	assert_ok(ftmpi_checkpoint_state_digest(c, &after));
 	assert_true(ftmpi_digest_equal(before, after));
 	assert_ok(ftmpi_checkpoint_write(c, "parts_written", NULL));
-	assert_string_equal(calls, "abABababab");
+	assert_string_equal(calls, "ab12ABab12ab12ab12");
 	/* One rank alone fails: all know, nothing was saved, nobody went on. */
 	calls[0] = '\0';
 	a.fails_on = last;

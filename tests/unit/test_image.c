@@ -45,6 +45,43 @@ static void test_round_trip(void **state)
 	sample_clear(&in);
 }
 
+/* Three elements and two, of another array than the one that is registered. */
+static void test_parts(void **state)
+{
+	const float whole[5] = {1, 2, 3, 4, 5}, front[3] = {1, 2, 3}, back[2] = {4, 5};
+	float data[5] = {0}, plain[5];
+	const int64_t five = 5;
+	ftmpi_part parts[] = {{.data = front, .n_bytes = sizeof front},
+			      {.data = back, .n_bytes = sizeof back, .owner = 2, .vouched = true}};
+	ftmpi_registry *r = NULL, *other = NULL;
+	ftmpi_reader *reader = NULL;
+	ftmpi_digest digest, expected;
+
+	(void)state;
+	memcpy(plain, whole, sizeof plain);
+	assert_ok(ftmpi_registry_create(&r));
+	assert_ok(ftmpi_registry_create(&other));
+	assert_ok(ftmpi_registry_add(r, "x", FTMPI_F32, 1, &five, data, FTMPI_STATE));
+	assert_ok(ftmpi_registry_add(other, "x", FTMPI_F32, 1, &five, plain, FTMPI_STATE));
+	assert_fails(ftmpi_registry_set_parts(r, "y", parts, 2), FTMPI_ERR_USAGE, "'y'");
+	assert_fails(ftmpi_registry_set_parts(r, "x", parts, 1), FTMPI_ERR_USAGE, "12 bytes");
+	assert_ok(ftmpi_registry_set_parts(r, "x", parts, 2));
+	assert_fails(ftmpi_registry_write(r, "parts.weights.h5"), FTMPI_ERR_REPLICA,
+		     "'x': the chief has other bits than rank 2");
+	parts[1].digest = ftmpi_hash(back, sizeof back);
+	assert_ok(ftmpi_registry_write(r, "parts.weights.h5"));
+	assert_ok(ftmpi_registry_state_digest(r, &digest));
+	assert_ok(ftmpi_registry_state_digest(other, &expected));
+	assert_true(ftmpi_digest_equal(digest, expected));
+	assert_ok(ftmpi_reader_open("parts.weights.h5", &reader));
+	assert_true(ftmpi_digest_equal(ftmpi_reader_state_digest(reader), expected));
+	assert_ok(ftmpi_reader_load(reader, r));
+	assert_memory_equal(data, whole, sizeof whole);
+	ftmpi_reader_close(&reader);
+	ftmpi_registry_destroy(&other);
+	ftmpi_registry_destroy(&r);
+}
+
 /* How the file of a snapshot fares when it comes in pieces of so many bytes. */
 static ftmpi_status vouch_for(const ftmpi__snapshot *snapshot, const ftmpi__image *image, size_t piece_bytes,
 			      ftmpi_digest *digest)
@@ -332,10 +369,11 @@ static void test_uneven_buffer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_vouching),           cmocka_unit_test(test_round_trip),
-		cmocka_unit_test(test_variables),          cmocka_unit_test(test_same_bytes),
-		cmocka_unit_test(test_hdf5_sees_the_same), cmocka_unit_test(test_many_entries),
-		cmocka_unit_test(test_empty_registry),     cmocka_unit_test(test_uneven_buffer),
+		cmocka_unit_test(test_vouching),      cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_parts),         cmocka_unit_test(test_variables),
+		cmocka_unit_test(test_same_bytes),    cmocka_unit_test(test_hdf5_sees_the_same),
+		cmocka_unit_test(test_many_entries),  cmocka_unit_test(test_empty_registry),
+		cmocka_unit_test(test_uneven_buffer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
