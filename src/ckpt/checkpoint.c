@@ -138,7 +138,7 @@ static ftmpi_status agree_on_save(ftmpi_checkpoint *c, ftmpi_status status)
 {
 	const ftmpi_status told = after_copy(c);
 
-	return ftmpi_agree(c->comm, status == FTMPI_OK ? told : status);
+	return ftmpi_agree(c->comm, told == FTMPI_OK ? status : told); /* the message is that of the later one */
 }
 
 /* Save, or begin to. */

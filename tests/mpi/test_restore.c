@@ -174,8 +174,8 @@ static void test_chief_only(void **state)
 struct part {
 	double values[8];
 	const char *name;
-	char *calls;  /* "a" for before_save, "1" for after_copy, "A" for after_restore … */
-	int fails_on; /* rank; −1: none */
+	char *calls;                 /* "a" for before_save, "1" for after_copy, "A" for after_restore … */
+	int fails_on, copy_fails_on; /* rank; −1: none */
 };
 
 static ftmpi_status call(struct part *p, char what)
@@ -213,9 +213,14 @@ static ftmpi_status part_after_restore(void *context)
 
 static ftmpi_status part_after_copy(void *context)
 {
+	ftmpi_status status = FTMPI_OK;
 	struct part *p = context;
 
-	return call(p, (char)(p->name[0] - 'a' + '1'));
+	FTMPI_TRY(call(p, (char)(p->name[0] - 'a' + '1')));
+	if (p->copy_fails_on == ftmpi_comm_rank(world))
+		FTMPI_FAIL(FTMPI_ERR_USAGE, "%s cannot answer for it", p->name);
+done:
+	return status;
 }
 
 static void part_set(struct part *p)
@@ -229,8 +234,8 @@ static void test_trackables(void **state)
 	const int last = ftmpi_comm_size(world) - 1;
 	const int64_t eight = 8;
 	char calls[64] = "";
-	struct part a = {.name = "a", .calls = calls, .fails_on = -1},
-		    b = {.name = "b", .calls = calls, .fails_on = -1};
+	struct part a = {.name = "a", .calls = calls, .fails_on = -1, .copy_fails_on = -1},
+		    b = {.name = "b", .calls = calls, .fails_on = -1, .copy_fails_on = -1};
 	const ftmpi_trackable parts[] = {{&a, part_before_save, part_after_restore, part_after_copy},
 					 {NULL, NULL, NULL, NULL},
 					 {&b, part_before_save, part_after_restore, part_after_copy}};
@@ -265,6 +270,20 @@ static void test_trackables(void **state)
 	assert_int_equal(ftmpi_checkpoint_save_counter(c), 1);
 	assert_fails(ftmpi_checkpoint_restore(c, "parts", NULL), FTMPI_ERR_DATA, "a does not like it");
 	assert_string_equal(calls, "aA");
+	/* The same after the copying, whether or not the chief could copy: status and message are one rank's. */
+	calls[0] = '\0';
+	a.fails_on = -1;
+	a.copy_fails_on = last;
+	for (int i = 0; i < 2; i++) {
+		assert_ok(ftmpi_failpoints_arm(i == 0 ? "" : "save.stage:error=EIO", ftmpi_comm_rank(world)));
+		assert_fails(ftmpi_checkpoint_save(c, "parts/ckpt", NULL), FTMPI_ERR_USAGE, "a cannot answer for it");
+		assert_int_equal(ftmpi_checkpoint_save_counter(c), 1);
+	}
+	a.copy_fails_on = -1;
+	assert_ok(ftmpi_failpoints_arm("save.stage:error=EIO", ftmpi_comm_rank(world)));
+	assert_fails(ftmpi_checkpoint_save(c, "parts/ckpt", NULL), FTMPI_ERR_IO, "cannot copy the arrays");
+	assert_ok(ftmpi_failpoints_arm("", ftmpi_comm_rank(world)));
+	assert_string_equal(calls, "ab1ab1ab12");
 	if (ftmpi_comm_is_chief(world))
 		assert_int_equal(count_names("parts", ".weights.h5"), 1);
 	ftmpi_checkpoint_destroy(&c);
