@@ -66,7 +66,7 @@ FTMPI_API ftmpi_status ftmpi_keras_format(const ftmpi_model *model, const ftmpi_
 /**
  * Write FILE.keras atomically. @param registry its entries below `layers/`, `vars` and `optimizer/` become model.weights.h5; others are left out.
  * The same state gives the same bytes.
- * Errors: ERR_USAGE (the name does not end in .keras), ERR_NOT_FOUND (no such directory), ERR_IO, ERR_NO_SPACE, ERR_MEMORY.
+ * Errors: ERR_USAGE (the name does not end in .keras; parts of a checkpoint's registry), ERR_NOT_FOUND (no such directory), ERR_IO, ERR_NO_SPACE, ERR_MEMORY.
  */
 FTMPI_API ftmpi_status ftmpi_keras_export(const char *file, const ftmpi_model *model, const ftmpi_compile *compile,
 					  const ftmpi_registry *registry) FTMPI_CHECK_RESULT;

@@ -109,8 +109,9 @@ FTMPI_API int ftmpi_learner_raised(const ftmpi_learner *learner, int flag);
 
 /**
  * Save and restore the learner with a checkpoint, under the names that Keras gives: `layers/<layer>/vars/<i>`, `optimizer/vars/…`; number of logical
- * workers and seed at `ftmpi/logical_workers`, `ftmpi/seed`. Local, alike on all ranks. A save gathers the slots and refuses copies that differ over the
- * ranks (ERR_REPLICA) and parameters that are not finite (ERR_DIVERGED); a restore refuses another number of logical workers (ERR_USAGE).
+ * workers and seed at `ftmpi/logical_workers`, `ftmpi/seed`. Local, alike on all ranks. A save takes each rank's slice of
+ * the slots from where it is: where there is more than one rank, they are in parts that only the checkpoint reads (ftmpi_registry_set_parts). It refuses copies
+ * that differ over the ranks (ERR_REPLICA) and parameters that are not finite (ERR_DIVERGED); a restore refuses another number of logical workers (ERR_USAGE).
  * @param model whose layers' groups the file has, also those of layers without parameters; NULL: those of the layout.
  */
 FTMPI_API ftmpi_status ftmpi_learner_track(ftmpi_learner *learner, const ftmpi_model *model,

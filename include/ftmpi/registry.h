@@ -89,7 +89,9 @@ FTMPI_API ftmpi_status ftmpi_registry_add_buffer(ftmpi_registry *registry, const
 
 /**
  * Save an array from its parts, one after the other, instead of from `data`, which is where it is restored to. Local. @param parts not copied: they may change
- * until a save copies the arrays, their digests until it has. Errors: ERR_USAGE (no such array; the parts are shorter or longer than it).
+ * until a save copies the arrays, their digests until it has. Those of a checkpoint's registry are read by the checkpoint's own functions, which all ranks call; a
+ * store, ftmpi_registry_write, ftmpi_registry_state_digest and ftmpi_keras_export refuse to (ERR_USAGE), since other ranks may be changing them.
+ * Errors: ERR_USAGE (no such array; the parts are shorter or longer than it).
  */
 FTMPI_API ftmpi_status ftmpi_registry_set_parts(ftmpi_registry *registry, const char *path, const ftmpi_part *parts,
 						int n_parts) FTMPI_CHECK_RESULT;
@@ -108,16 +110,17 @@ FTMPI_API const ftmpi_entry *ftmpi_registry_find(const ftmpi_registry *registry,
 FTMPI_API int ftmpi_registry_n_groups(const ftmpi_registry *registry);
 FTMPI_API const char *ftmpi_registry_group(const ftmpi_registry *registry, int i, const char **name);
 
-/** Digest of one array: of its path, type, shape and bytes. Local. Cost: memory speed; no allocation. */
+/** Digest of one array: of its path, type, shape and the bytes that ftmpi_entry_data gives. Local. Cost: memory speed; no allocation. */
 FTMPI_API ftmpi_digest ftmpi_entry_digest(const ftmpi_entry *entry);
 
-/** The state digest: of the digests of all FTMPI_STATE entries in the order of their paths. Local. Errors: ERR_MEMORY. */
+/** The state digest: of the digests of all FTMPI_STATE entries in the order of their paths, as they would be saved. Local. Errors: ERR_MEMORY,
+ * ERR_USAGE (parts of a checkpoint's registry). */
 FTMPI_API ftmpi_status ftmpi_registry_state_digest(const ftmpi_registry *registry,
 						   ftmpi_digest *out) FTMPI_CHECK_RESULT;
 
 /**
- * Write a registry to an HDF5 file, replacing it atomically: a file that reader.h opens. Local. Errors: ERR_IO, ERR_NO_SPACE, ERR_MEMORY, ERR_REPLICA (a copy
- * is not what the owner of a part vouches for).
+ * Write a registry to an HDF5 file, replacing it atomically: a file that reader.h opens. Local. Errors: ERR_IO, ERR_NO_SPACE, ERR_MEMORY, ERR_USAGE (parts of a
+ * checkpoint's registry), ERR_REPLICA (a copy is not what the owner of a part vouches for).
  */
 FTMPI_API ftmpi_status ftmpi_registry_write(const ftmpi_registry *registry, const char *file) FTMPI_CHECK_RESULT;
 

@@ -57,6 +57,7 @@ ftmpi_status ftmpi_checkpoint_create(const ftmpi_comm *comm, ftmpi_checkpoint **
 	FTMPI_TRY(
 		ftmpi_registry_add_scalar(c->registry, FTMPI__SAVE_COUNTER, FTMPI_I64, &c->save_counter, FTMPI_RECORD));
 	ftmpi__registry_on_copied(c->registry, after_copy, c);
+	ftmpi__registry_withhold_parts(c->registry, true);
 	*out = c;
 	c = NULL;
 done:
@@ -129,6 +130,7 @@ static ftmpi_status before_save(ftmpi_checkpoint *c)
 			FTMPI_TRY(ftmpi_agree(c->comm, trackable->before_save(trackable->context)));
 	}
 	c->is_ready = true;
+	ftmpi__registry_withhold_parts(c->registry, false);
 done:
 	return status;
 }
@@ -138,6 +140,7 @@ static ftmpi_status agree_on_save(ftmpi_checkpoint *c, ftmpi_status status)
 {
 	const ftmpi_status told = after_copy(c);
 
+	ftmpi__registry_withhold_parts(c->registry, true);
 	return ftmpi_agree(c->comm, told == FTMPI_OK ? status : told); /* the message is that of the later one */
 }
 
@@ -298,6 +301,7 @@ ftmpi_status ftmpi_checkpoint_state_digest(ftmpi_checkpoint *c, ftmpi_digest *ou
 	status = after_copy(c);
 	if (ftmpi_comm_is_chief(c->comm) && status == FTMPI_OK)
 		status = digest_state(c->registry, &digest);
+	ftmpi__registry_withhold_parts(c->registry, true);
 	FTMPI_TRY(ftmpi_agree(c->comm, status));
 	FTMPI_TRY(ftmpi_broadcast(c->comm, &digest, (int64_t)sizeof digest, FTMPI_CHIEF));
 	*out = digest;

@@ -56,6 +56,10 @@ ftmpi_status ftmpi__registry_add_entry(ftmpi_registry *registry, const ftmpi_ent
 void ftmpi__registry_on_copied(ftmpi_registry *registry, ftmpi_status (*function)(void *), void *context);
 /** The arrays are copied: have the digests of their parts. Errors: the function's. */
 ftmpi_status ftmpi__registry_copied(const ftmpi_registry *registry) FTMPI_CHECK_RESULT;
+/** Whether its entries with parts are refused instead of read: the other ranks may be changing them. */
+void ftmpi__registry_withhold_parts(ftmpi_registry *registry, bool withhold);
+/** Errors: ERR_USAGE (an entry in parts, and they are withheld). */
+ftmpi_status ftmpi__registry_can_read(const ftmpi_registry *registry, const ftmpi_entry *entry) FTMPI_CHECK_RESULT;
 /** Compare the bytes of a part, or of its copy, with what its owner vouches for. Local. Errors: ERR_REPLICA. */
 ftmpi_status ftmpi__part_check(const char *path, const ftmpi_part *part, const void *bytes) FTMPI_CHECK_RESULT;
 /** Compare all parts of a registry with it. Local. Errors: ERR_REPLICA. */

@@ -20,6 +20,7 @@ struct ftmpi_registry {
 	ftmpi_buffer groups;            /* struct group *, by path */
 	ftmpi_status (*copied)(void *); /* NULL: none */
 	void *copied_context;
+	bool withholds_parts; /* they are not to be read now */
 };
 
 static const struct dtype_info {
@@ -398,6 +399,24 @@ ftmpi_status ftmpi__registry_copied(const ftmpi_registry *registry)
 	return registry->copied == NULL ? FTMPI_OK : registry->copied(registry->copied_context);
 }
 
+void ftmpi__registry_withhold_parts(ftmpi_registry *registry, bool withhold)
+{
+	registry->withholds_parts = withhold;
+}
+
+ftmpi_status ftmpi__registry_can_read(const ftmpi_registry *registry, const ftmpi_entry *entry)
+{
+	ftmpi_status status = FTMPI_OK;
+
+	if (entry->parts != NULL && registry->withholds_parts)
+		FTMPI_FAIL(FTMPI_ERR_USAGE,
+			   "checkpoint entry '%s' is spread over the ranks: all of them save it together, with the "
+			   "checkpoint that has it",
+			   entry->path);
+done:
+	return status;
+}
+
 int ftmpi_registry_n_groups(const ftmpi_registry *registry)
 {
 	return (int)ftmpi__list_count(&registry->groups);
@@ -445,8 +464,10 @@ ftmpi_status ftmpi_registry_state_digest(const ftmpi_registry *registry, ftmpi_d
 
 		rows[i].path = entry->path;
 		rows[i].kind = entry->kind;
-		if (entry->kind == FTMPI_STATE)
-			FTMPI_TRY(digest_to_save(entry, &rows[i].digest));
+		if (entry->kind != FTMPI_STATE)
+			continue;
+		FTMPI_TRY(ftmpi__registry_can_read(registry, entry));
+		FTMPI_TRY(digest_to_save(entry, &rows[i].digest));
 	}
 	FTMPI_TRY(ftmpi__state_digest(rows, n, out));
 done:

@@ -91,7 +91,10 @@ static ftmpi_status lay_out(ftmpi__snapshot *s)
 
 	s->path_width = 1;
 	for (int i = 0; i < s->n; i++) {
-		FTMPI_TRY(describe(ftmpi__registry_sorted(s->registry, i), &s->arrays[i], &s->rows[i]));
+		const ftmpi_entry *entry = ftmpi__registry_sorted(s->registry, i);
+
+		FTMPI_TRY(ftmpi__registry_can_read(s->registry, entry));
+		FTMPI_TRY(describe(entry, &s->arrays[i], &s->rows[i]));
 		s->arrays[i].at = at;
 		at += s->arrays[i].n_bytes + (s->arrays[i].dtype == FTMPI_TEXT);
 		if (strlen(s->rows[i].path) >= s->path_width)

@@ -45,8 +45,8 @@ typedef struct ftmpi__snapshot {
 /**
  * Copy all arrays of a registry. Local but for what ftmpi__registry_copied calls. @param digests compute the arrays' digests from the program's arrays, so that
  * what goes wrong in copying is found; else the image's builder does it from the copies. Cost: one pass over the arrays, two with digests; memory is taken when
- * they have grown. Errors: ERR_MEMORY, ERR_USAGE (an array that is no whole number of elements, a text that is too long), those of
- * ftmpi__registry_copied; it is empty then.
+ * they have grown. Errors: ERR_MEMORY, ERR_USAGE (an array that is no whole number of elements, a text that is too long, parts that are
+ * withheld), those of ftmpi__registry_copied; it is empty then.
  */
 ftmpi_status ftmpi__snapshot_take(ftmpi__snapshot *snapshot, const ftmpi_registry *registry,
 				  bool digests) FTMPI_CHECK_RESULT;

@@ -2,6 +2,7 @@
 /* A .keras file: config.json, metadata.json, and the weights as a checkpoint has them. The same state gives the same bytes: nothing in it says when
  * it was written. */
 #include "base/file.h"
+#include "ckpt/digests.h"
 #include "keras/archive.h"
 #include "keras/model.h"
 
@@ -31,8 +32,12 @@ static ftmpi_status select_entries(const ftmpi_registry *registry, ftmpi_registr
 	for (int i = 0; i < ftmpi_registry_n_entries(registry); i++) {
 		const ftmpi_entry *e = ftmpi_registry_entry(registry, i);
 
-		if (is_of_keras(e->path) && e->buffer == NULL)
-			FTMPI_TRY(ftmpi_registry_add(out, e->path, e->dtype, e->n_dims, e->dims, e->data, e->kind));
+		if (!is_of_keras(e->path) || e->buffer != NULL)
+			continue;
+		FTMPI_TRY(ftmpi__registry_can_read(registry, e));
+		FTMPI_TRY(ftmpi_registry_add(out, e->path, e->dtype, e->n_dims, e->dims, e->data, e->kind));
+		if (e->parts != NULL)
+			FTMPI_TRY(ftmpi_registry_set_parts(out, e->path, e->parts, e->n_parts));
 	}
 	for (int i = 0; i < ftmpi_registry_n_groups(registry); i++) {
 		const char *name, *path = ftmpi_registry_group(registry, i, &name);

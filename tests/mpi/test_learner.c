@@ -290,9 +290,47 @@ static void test_refusals(void **state)
 	end(&p, NULL);
 }
 
+/* The slots of other ranks are read while these wait, or not at all. */
+static void expect_refusals(struct program *p)
+{
+	const bool in_parts = ftmpi_comm_size(world) > 1;
+	const ftmpi_status expected = in_parts ? FTMPI_ERR_USAGE : FTMPI_OK;
+	const char *message = in_parts ? "'optimizer/vars/2' is spread over the ranks" : "";
+	ftmpi_registry *r = ftmpi_checkpoint_registry(p->checkpoint);
+	ftmpi_digest digest;
+
+	if (ftmpi_comm_is_chief(world))
+		assert_fails(ftmpi_registry_write(r, "alone.weights.h5"), expected, message);
+	assert_fails(ftmpi_registry_state_digest(r, &digest), expected, message);
+	ftmpi_error_clear();
+}
+
+static void test_parts_alone(void **state)
+{
+	struct program p;
+	ftmpi_digest digest;
+
+	(void)state;
+	begin(&p, world);
+	expect_refusals(&p);
+	loop(&p, 2);
+	assert_ok(ftmpi_checkpoint_save(p.checkpoint, "alone/ckpt", NULL));
+	expect_refusals(&p);
+	loop(&p, 4);
+	expect_refusals(&p);
+	assert_ok(ftmpi_checkpoint_state_digest(p.checkpoint, &digest));
+	expect_refusals(&p);
+	assert_ok(ftmpi_checkpoint_write(p.checkpoint, "together", NULL));
+	expect_refusals(&p);
+	ftmpi_learner_params(p.learner)[0] = INFINITY;
+	assert_fails(ftmpi_checkpoint_write(p.checkpoint, "together", NULL), FTMPI_ERR_DIVERGED, "not finite");
+	expect_refusals(&p);
+	end(&p, NULL);
+}
+
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(test_own_model),        cmocka_unit_test(test_same_bits), cmocka_unit_test(test_flags),
-	cmocka_unit_test(test_failing_gradient), cmocka_unit_test(test_compare),   cmocka_unit_test(test_batches),
-	cmocka_unit_test(test_refusals),
+	cmocka_unit_test(test_own_model),        cmocka_unit_test(test_same_bits),   cmocka_unit_test(test_flags),
+	cmocka_unit_test(test_failing_gradient), cmocka_unit_test(test_compare),     cmocka_unit_test(test_batches),
+	cmocka_unit_test(test_refusals),         cmocka_unit_test(test_parts_alone),
 };
 FTMPI_TEST_MAIN(tests)
