@@ -44,7 +44,7 @@ typedef struct ftmpi_trackable {
 		void *context); /**< have ready what is saved: until the save has copied it, no rank changes it. Collective. */
 	ftmpi_status (*after_restore)(void *context); /**< check and take over what was restored. Local. */
 	ftmpi_status (*after_copy)(
-		void *context); /**< the chief has its copies: bring the digests of parts. Collective; after every before_save. */
+		void *context); /**< the chief has its copies, or failed: bring the digests of parts. Collective; once all before_save went well. */
 } ftmpi_trackable;
 
 /** @param trackable copied. Local, alike on all ranks. Errors: ERR_MEMORY. */
@@ -63,7 +63,7 @@ FTMPI_API int64_t ftmpi_checkpoint_save_counter(const ftmpi_checkpoint *checkpoi
  * meanwhile; nothing is deleted. Collective. Nothing is overwritten either: where the folder has a checkpoint of this number or a higher one (that the
  * program did not restore), the counter goes on behind it. On an error the counter is as before.
  * @param path set to the file, FTMPI_PATH_MAX bytes, on every rank; NULL: not wanted.
- * Errors (agreed): as before_save, ftmpi_store_open (ERR_BUSY too when a manager has the folder) and ftmpi_store_save.
+ * Errors (agreed): as before_save and after_copy, ftmpi_store_open (ERR_BUSY too when a manager has the folder) and ftmpi_store_save.
  */
 FTMPI_API ftmpi_status ftmpi_checkpoint_save(ftmpi_checkpoint *checkpoint, const char *prefix,
 					     char *path) FTMPI_CHECK_RESULT;
@@ -106,7 +106,8 @@ FTMPI_API void ftmpi_restore_expect_partial(ftmpi_restore_status *restored);
 /** Warns once, on the chief, about what was not matched, unless that was expected or an assertion was made. Local. NULLs the pointer; NULL is fine. */
 FTMPI_API void ftmpi_restore_status_destroy(ftmpi_restore_status **restored);
 
-/** Digest of the state, as a checkpoint saved now would have it. Collective. Errors (agreed): as before_save, ERR_MEMORY, ERR_MPI. */
+/** Digest of the state, as a checkpoint saved now would have it. Collective. Errors (agreed): as before_save and after_copy, ERR_MEMORY, ERR_MPI,
+ * ERR_REPLICA (the chief reads other bits than the owner of a part vouches for). */
 FTMPI_API ftmpi_status ftmpi_checkpoint_state_digest(ftmpi_checkpoint *checkpoint,
 						     ftmpi_digest *out) FTMPI_CHECK_RESULT;
 

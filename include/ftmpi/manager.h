@@ -59,7 +59,7 @@ FTMPI_API void ftmpi_manager_destroy(ftmpi_manager **manager);
  * @param checkpoint_number NULL: the raised save counter; where the folder has that number or a higher one, which the program did not restore, the counter
  * goes on behind it. A number of the program's own replaces a checkpoint of that number; the highest number is the newest checkpoint, and a save
  * below it warns. @param path set to the file, valid until the next call, or to NULL when nothing was saved; on every rank. NULL: not wanted.
- * Errors (agreed): as before_save and ftmpi_store_save; counter and interval are as before then.
+ * Errors (agreed): as before_save, after_copy and ftmpi_store_save; counter and interval are as before then.
  */
 FTMPI_API ftmpi_status ftmpi_manager_save(ftmpi_manager *manager, const int64_t *checkpoint_number, bool check_interval,
 					  const char **path) FTMPI_CHECK_RESULT;
@@ -68,7 +68,7 @@ FTMPI_API ftmpi_status ftmpi_manager_save(ftmpi_manager *manager, const int64_t 
  * Begin to save, unless it is not time: the state is copied, and written by a thread of the chief while the training goes on. Collective. It is a checkpoint only
  * once ftmpi_manager_save_end says so; a save that is in flight already is ended first, and if it failed its error is returned and nothing is begun.
  * @param checkpoint_number, check_interval as for ftmpi_manager_save. @param begun set to whether a save is in flight now; NULL: not wanted.
- * Errors (agreed): as before_save and ftmpi_store_save_begin, and of the save before.
+ * Errors (agreed): as before_save, after_copy and ftmpi_store_save_begin, and of the save before.
  * Cost: one pass over the state on the chief beside before_save; memory for one copy of it, kept for the next save.
  */
 FTMPI_API ftmpi_status ftmpi_manager_save_begin(ftmpi_manager *manager, const int64_t *checkpoint_number,

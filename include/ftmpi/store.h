@@ -90,7 +90,8 @@ FTMPI_API int ftmpi_store_n_suspect(const ftmpi_store *store);
  * the state file, delete what retention drops, list again. On any error the temporary is removed and every older checkpoint stays.
  * A checkpoint of the same number is replaced atomically.
  * @param file set to the path, FTMPI_PATH_MAX bytes; NULL: not wanted.
- * Errors: ERR_IO, ERR_NO_SPACE, ERR_MEMORY, ERR_USAGE, ERR_INTERNAL (the image does not verify). When the error comes after the rename, the new
+ * Errors: ERR_IO, ERR_NO_SPACE, ERR_MEMORY, ERR_USAGE, ERR_BUSY (the lock was lost), ERR_REPLICA (a copy is not what the owner of a part vouches
+ * for), ERR_INTERNAL (the image does not verify). When the error comes after the rename, the new
  * checkpoint is complete and stays; the message says so. Once it is listed, a failing deletion is only a warning.
  */
 FTMPI_API ftmpi_status ftmpi_store_save(ftmpi_store *store, const ftmpi_registry *registry, int64_t number,

@@ -7,8 +7,8 @@
  *     4  update the own slice of parameters and slots
  *     5  gather the parameters
  *
- * A worker's rows depend on (batch, worker) alone, so its gradient has the same shape, and the same bits, on whichever rank it runs. Between saves
- * only the own slice of the slots is up to date. */
+ * A worker's rows depend on (batch, worker) alone, so its gradient has the same shape, and the same bits, on whichever rank it runs. Only the own slice
+ * of the slots is up to date. */
 #include "train/learner.h"
 
 #include "base/clock.h"
