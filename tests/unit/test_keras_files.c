@@ -335,6 +335,38 @@ static void test_export_selects(void **state)
 	keras_state_clear(&s);
 }
 
+/* An array that is saved from elsewhere is exported from there. */
+static void test_export_parts(void **state)
+{
+	keras_state s, back;
+	bool optimizer_loaded = true;
+	ftmpi_part parts[2] = {{0}};
+	const ftmpi_entry *e;
+	char *elsewhere;
+	size_t n_bytes;
+
+	(void)state;
+	assert_ok(keras_state_open(&s, fixture("adam.keras")));
+	assert_ok(ftmpi_keras_load_weights(s.keras, s.registry, &optimizer_loaded));
+	e = ftmpi_registry_find(s.registry, "optimizer/vars/2");
+	assert_non_null(e);
+	n_bytes = ftmpi_entry_bytes(e);
+	assert_ok(FTMPI_ALLOC((int64_t)n_bytes, &elsewhere));
+	memcpy(elsewhere, e->data, n_bytes);
+	memset(e->data, 0, n_bytes);
+	parts[0] = (ftmpi_part){.data = elsewhere, .n_bytes = 8};
+	parts[1] = (ftmpi_part){.data = elsewhere + 8, .n_bytes = n_bytes - 8, .owner = 1};
+	assert_ok(ftmpi_registry_set_parts(s.registry, e->path, parts, 2));
+	assert_ok(ftmpi_keras_export("parts.keras", s.model, &s.compile, s.registry));
+	assert_ok(keras_state_open(&back, "parts.keras"));
+	assert_ok(ftmpi_keras_load_weights(back.keras, back.registry, &optimizer_loaded));
+	assert_true(optimizer_loaded);
+	assert_optimizer(&back);
+	keras_state_clear(&back);
+	keras_state_clear(&s);
+	ftmpi_free(elsewhere);
+}
+
 static void test_export_refused(void **state)
 {
 	keras_state s;
@@ -360,7 +392,8 @@ int main(void)
 		cmocka_unit_test(test_text_alone),      cmocka_unit_test(test_not_models),
 		cmocka_unit_test(test_bombs),           cmocka_unit_test(test_claims),
 		cmocka_unit_test(test_no_weights),      cmocka_unit_test(test_export),
-		cmocka_unit_test(test_export_selects),  cmocka_unit_test(test_export_refused),
+		cmocka_unit_test(test_export_selects),  cmocka_unit_test(test_export_parts),
+		cmocka_unit_test(test_export_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
