@@ -36,15 +36,16 @@ FTMPI_API ftmpi_status ftmpi_checkpoint_track(ftmpi_checkpoint *checkpoint, cons
 FTMPI_API ftmpi_status ftmpi_checkpoint_track_scalar(ftmpi_checkpoint *checkpoint, const char *name, ftmpi_dtype dtype,
 						     void *data) FTMPI_CHECK_RESULT;
 
-/** Functions of a trackable around saving and restoring; any may be NULL. All are called on every rank, in the order in which they were added; the first
- * error on any rank, agreed, ends the save or the restore. */
+/**
+ * Functions of a trackable around saving and restoring; any may be NULL. All are called on every rank, in the order in which they were added; the first
+ * error on any rank, agreed, ends the save or the restore. after_copy comes once all before_save went well: the chief has its copies, or failed to make them.
+ */
 typedef struct ftmpi_trackable {
 	void *context;
 	ftmpi_status (*before_save)(
-		void *context); /**< have ready what is saved: until the save has copied it, no rank changes it. Collective. */
+		void *context); /**< have ready what is saved; it stays until it is copied. Collective. */
 	ftmpi_status (*after_restore)(void *context); /**< check and take over what was restored. Local. */
-	ftmpi_status (*after_copy)(
-		void *context); /**< the chief has its copies, or failed: bring the digests of parts. Collective; once all before_save went well. */
+	ftmpi_status (*after_copy)(void *context);    /**< bring the digests of parts. Collective. */
 } ftmpi_trackable;
 
 /** @param trackable copied. Local, alike on all ranks. Errors: ERR_MEMORY. */

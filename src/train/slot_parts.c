@@ -6,15 +6,18 @@
  * Every rank has the same list of parts, those of an entry side by side. */
 #include "train/slot_parts.h"
 
+/* Where a part is. */
+struct place {
+	int slot;
+	int64_t first; /* in the arena */
+};
+
 struct ftmpi__slot_parts {
 	struct ftmpi__slots slots;
 	int n_entries;
-	int *starts;       /* [n_entries + 1]: the parts of an entry */
-	ftmpi_part *parts; /* [starts[n_entries]] */
-	struct place {
-		int slot;
-		int64_t first;     /* in the arena */
-	} * places;                /* of each part */
+	int *starts;               /* [n_entries + 1]: the parts of an entry */
+	ftmpi_part *parts;         /* [starts[n_entries]] */
+	struct place *places;      /* of each part */
 	int64_t *n_vouched, *next; /* [size]: parts that a rank vouches for; which of them comes next */
 	const float **of;          /* [size], of one slot at a time */
 	ftmpi_digest *digests;     /* room for those of all parts, rank after rank */
