@@ -35,9 +35,7 @@ static ftmpi_status select_entries(const ftmpi_registry *registry, ftmpi_registr
 		if (!is_of_keras(e->path) || e->buffer != NULL)
 			continue;
 		FTMPI_TRY(ftmpi__registry_can_read(registry, e));
-		FTMPI_TRY(ftmpi_registry_add(out, e->path, e->dtype, e->n_dims, e->dims, e->data, e->kind));
-		if (e->parts != NULL)
-			FTMPI_TRY(ftmpi_registry_set_parts(out, e->path, e->parts, e->n_parts));
+		FTMPI_TRY(ftmpi__registry_add_entry(out, e, true));
 	}
 	for (int i = 0; i < ftmpi_registry_n_groups(registry); i++) {
 		const char *name, *path = ftmpi_registry_group(registry, i, &name);
