@@ -96,7 +96,6 @@ write_configuration() {
 
 		SlurmdTimeout=${patience_s:-300}
 		MessageTimeout=${patience_s:-60}
-		KillWait=5
 		ReturnToService=2
 		MinJobAge=3600
 
