@@ -25,14 +25,19 @@ node_is_up() {
 	nsenter --target "$init" --net ip link show up 2>/dev/null | grep -q 'lo:' && [ "$(nsenter --target "$init" --uts uname -n)" = two ]
 }
 
-# Node one is where this script and mpirun run.
+# Node one is where this script and mpirun run. Host names and process numbers are those of another such test, so what Open MPI calls by them is kept apart:
+# each node has its own /dev/shm and folder for temporary files.
 make_nodes() {
 	hostname one
+	mount -t tmpfs tmpfs /dev/shm
+	mount -t tmpfs tmpfs /run
+	export TMPDIR=/run/node
+	mkdir "$TMPDIR"
 	printf '127.0.0.1 localhost\n10.9.0.1 one\n10.9.0.2 two\n' >addresses
 	mount --bind addresses /etc/hosts
 	ip link set lo up
 	unshare --net --uts --ipc --pid --mount --fork --mount-proc bash -c \
-		'hostname two && mount -t tmpfs tmpfs /dev/shm && ip link set lo up && while :; do sleep 1000; done' &
+		'hostname two && mount -t tmpfs tmpfs /dev/shm && mount -t tmpfs tmpfs "$TMPDIR" && ip link set lo up && while :; do sleep 1000; done' &
 	until_true find_init "$!"
 	until_true node_is_up
 	ip link add cable1 type veth peer name cable2
