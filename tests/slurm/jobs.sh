@@ -63,6 +63,15 @@ submit_script() { # SCRIPT DIR [SBATCH-OPTION…] [-- OPTION…]: sets job
 	echo "job $job: $dir"
 }
 
+# Jobs that are submitted with "${with_stand_ins[@]}" run these lines as COMMAND.
+# shellcheck disable=SC2034 # for the scripts that source this
+with_stand_ins=(--export="ALL,PATH=$scratch/bin:$PATH")
+stand_in() { # COMMAND <LINES
+	mkdir -p bin
+	{ echo "#!/bin/sh" && cat; } >"bin/$1"
+	chmod +x "bin/$1"
+}
+
 job_field() { # JOB FORMAT
 	squeue --noheader --states=all --jobs="$1" --format="$2"
 }

@@ -6,15 +6,11 @@ set -euo pipefail
 . "$(dirname "$0")/jobs.sh"
 
 # Slurm's answer comes when it has ended the processes of the job already.
-mkdir bin
-cat >bin/scontrol <<-END
-	#!/bin/sh
+stand_in scontrol <<-END
 	$(command -v scontrol) "\$@" || exit
 	until grep -q "Sent signal 15 to StepId=\$SLURM_JOB_ID.batch" $cluster/node1.log; do sleep 0.1; done
 END
-chmod +x bin/scontrol
-
-submit run --export="ALL,PATH=$PWD/bin:$PATH"
+submit run "${with_stand_ins[@]}"
 until_saved run 200
 let_end
 urgent=$(sbatch --parsable --partition=high --nodes=4 --exclusive --output=/dev/null --wrap "until test -e '$scratch/over'; do sleep 0.1; done")

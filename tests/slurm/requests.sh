@@ -30,7 +30,23 @@ expect_launches cancelled 2
 expect_log cancelled "from step $step"
 expect_same_bits cancelled
 
+# A rank dies, and while the script asks whether the nodes answer the job is cancelled.
 train_without_end
+stand_in srun <<-END
+	case \$* in *--overlap*) ;; *) exec $(command -v srun) "\$@" ;; esac # mpirun's are others
+	touch $scratch/asked
+	sleep 1000
+END
+submit asking "${with_stand_ins[@]}"
+until_saved asking 200
+kill -KILL "$(rank_of_job 1)"
+until_true test -e asked
+scancel "$job"
+until_state "$job" CANCELLED
+expect_launches asking 1
+expect_no_log asking "requeued"
+expect_log asking "ended by Slurm"
+
 submit stopped
 until_saved stopped 200
 let_end
