@@ -95,7 +95,7 @@ void ftmpi__watcher_clear(struct ftmpi__watcher *watcher);
 /** Look, so long after the last look. @return whether the ranks hang. */
 bool ftmpi__watcher_look(struct ftmpi__watcher *watcher, double elapsed_s);
 
-/** Whether a rank of the node is to blame. */
+/** Whether a rank of the node is to blame, now that they hang. */
 bool ftmpi__watcher_blames(const struct ftmpi__watcher *watcher, int i);
 
 /** Why they hang, as one line without a newline. */

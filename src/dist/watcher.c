@@ -2,7 +2,8 @@
 /* Looking at the board, and judging what is seen.
  *
  * A rank is to blame when it is stopped or gone for too long, whatever it did; or when it works, so does not wait for others, without a sign of life for
- * longer than its phase may take. When nobody is to blame and yet all wait, what they wait for is elsewhere. */
+ * longer than its phase may take. Once one is, whoever is stopped or gone by then is to blame too. When nobody is and yet all wait, what they wait for is
+ * elsewhere. */
 #include "dist/watch.h"
 
 #include <math.h>
@@ -118,13 +119,27 @@ static void look_at(struct ftmpi__watcher *w, int i, double elapsed_s)
 	ask_kernel(s, life, elapsed_s);
 }
 
-bool ftmpi__watcher_blames(const struct ftmpi__watcher *w, int i)
+static bool is_late(const struct ftmpi__watcher *w, int i)
 {
 	const struct ftmpi__sight *s = &w->sights[i];
 
 	if (s->stopped_s > 0 && reaches(w, s->stopped_s, plain_s(w)))
 		return true;
 	return !s->waiting && reaches(w, s->quiet_s, limit_s(w, s->phase));
+}
+
+static int count_late(const struct ftmpi__watcher *w)
+{
+	int n = 0;
+
+	for (int i = 0; i < w->n; i++)
+		n += is_late(w, i);
+	return n;
+}
+
+bool ftmpi__watcher_blames(const struct ftmpi__watcher *w, int i)
+{
+	return w->sights[i].stopped_s > 0 || is_late(w, i);
 }
 
 static int count_blamed(const struct ftmpi__watcher *w)
@@ -171,7 +186,7 @@ bool ftmpi__watcher_look(struct ftmpi__watcher *w, double elapsed_s)
 
 	for (int i = 0; i < w->n; i++)
 		look_at(w, i, own_s);
-	return count_blamed(w) > 0 || all_wait_too_long(w);
+	return count_late(w) > 0 || all_wait_too_long(w);
 }
 
 static const char *state_text(const struct ftmpi__sight *s)

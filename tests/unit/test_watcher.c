@@ -312,6 +312,29 @@ static void test_stopped(void **state)
 	end(&s);
 }
 
+/* Who is stopped when the hang is found is named, however short that is. */
+static void test_stopped_later(void **state)
+{
+	struct scene s;
+	pid_t child;
+
+	(void)state;
+	begin(&s, N, 5);
+	child = make_process(&s, 2);
+	assert_ok(ftmpi__watcher_init(&s.watcher, s.board, N, N, 5));
+	all_wait_but(&s, 1);
+	assert_true(watch(&s, 3) < 0);
+	(void)kill(child, SIGSTOP);
+	wait_for_state(child, 'T');
+	expect_hang_within(&s, 2);
+	expect_line(&s, "hang: rank 1 (host here, process ");
+	expect_line(&s, "; rank 2 (host here, process ");
+	expect_line(&s, "is stopped by a signal, waiting in a step");
+	expect_line(&s, "; waiting: 0; ending the job");
+	end_process(child);
+	end(&s);
+}
+
 /* Dead is one too, but only where its process could be seen before. */
 static void test_dead(void **state)
 {
@@ -360,7 +383,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(test_life_goes_on),   cmocka_unit_test(test_late),     cmocka_unit_test(test_default_limit),
 	cmocka_unit_test(test_phases),         cmocka_unit_test(test_all_wait), cmocka_unit_test(test_idle),
 	cmocka_unit_test(test_own_pause),      cmocka_unit_test(test_stopped),  cmocka_unit_test(test_dead),
-	cmocka_unit_test(test_processor_time), cmocka_unit_test(test_line),
+	cmocka_unit_test(test_processor_time), cmocka_unit_test(test_line),     cmocka_unit_test(test_stopped_later),
 };
 
 int main(void)
