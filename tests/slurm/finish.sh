@@ -36,6 +36,15 @@ expect_failure no_data 66 1
 FTMPI_PROGRAM=$scratch/nowhere submit no_program
 expect_failure no_program 66 0
 
+# Submitted in a job of an array, with the environment of that.
+array=$(sbatch --parsable --hold --array=1-2 --output=/dev/null --wrap true)
+export SLURM_ARRAY_JOB_ID=$array SLURM_ARRAY_TASK_ID=1 SLURM_ARRAY_TASK_MAX=2
+submit nested -- --max-steps 300
+until_state "$job" COMPLETED
+is_in_state "${array}_2" PENDING || fail "the array is $(job_field "$array" %T)"
+unset SLURM_ARRAY_JOB_ID SLURM_ARRAY_TASK_ID SLURM_ARRAY_TASK_MAX
+scancel "$array"
+
 # A rank that dies before the first checkpoint of each launch.
 OMPI_MCA_odls_base_sigkill_timeout=0 FTMPI_FAULT=step.begin:kill,rank=1,hit=3 submit fruitless
 expect_failure fruitless 70 4

@@ -5,7 +5,8 @@ set -euo pipefail
 # shellcheck source=jobs.sh
 . "$(dirname "$0")/jobs.sh"
 
-submit run
+# As it is in a job that was submitted with --export=NONE.
+SLURM_EXPORT_ENV=NONE submit run
 until_saved run 200
 let_end
 kill -KILL "$(until_true rank_of_job 2)"

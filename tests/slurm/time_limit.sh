@@ -10,7 +10,8 @@ set -euo pipefail
 training+=(--save-checkpoints-steps 2 --keep-checkpoint-max 5)
 submit told --nodes=2 --ntasks=2 --time=2 --signal=B:USR1@50
 told=$job
-submit ended --nodes=1 --ntasks=2 --signal=B:URG@1
+# Whatever jobs the user likes to see.
+SQUEUE_USERS=nobody SQUEUE_STATES=PENDING submit ended --nodes=1 --ntasks=2 --signal=B:URG@1
 ended=$job
 submit_script chain.sbatch chain --nodes=1 --ntasks=2 --array=1-3%1 --signal=B:URG@1
 chain=$job
