@@ -18,10 +18,20 @@ expect_stopped run "signal SIGUSR1"
 expect_launches run 2
 expect_same_bits run
 
-submit_script chain.sbatch option --array=1-3%1 -- --batch-size 0
+# From the folder of the scripts, by another name, with another folder to run in; and a user who likes to be asked before a job is cancelled.
+mkdir "my jobs"
+cp "$source_dir/jobs/train.sbatch" "my jobs"
+cp "$source_dir/jobs/chain.sbatch" "my jobs/long chain.sbatch"
+job=$(cd "my jobs" && SCANCEL_INTERACTIVE=true sbatch --parsable --output="$scratch/option.log" --chdir="$scratch" --array=1-3%1 \
+	"./long chain.sbatch" option --data "$scratch/data" --batch-size 0) || fail "sbatch"
 until_true chain_is "$job" "FAILED CANCELLED"
 expect_job_exit "${job}_1" 64
 expect_launches option 1
+
+submit_script chain.sbatch --usage --output="$scratch/usage.log" --array=1-3%1
+until_true chain_is "$job" "FAILED CANCELLED"
+expect_job_exit "${job}_1" 64
+expect_log usage "usage: sbatch "
 
 # The last job of a chain has the chain's number.
 train_without_end
