@@ -36,6 +36,19 @@ expect_failure no_data 66 1
 FTMPI_PROGRAM=$scratch/nowhere submit no_program
 expect_failure no_program 66 0
 
+# What the script itself cannot do is nothing to the end: a folder that is a file, notes on a disk that can only be read, a log on one that is full.
+touch file
+submit file
+until_state "$job" FAILED
+expect_job_exit "$job" 74
+stand_in rm <<<"exit 1"
+submit read_only "${with_stand_ins[@]}" -- --batch-size 0
+until_state "$job" FAILED
+expect_job_exit "$job" 64
+submit full --output=/dev/full -- --max-steps 300
+until_state "$job" COMPLETED
+expect_same_bits full
+
 # Submitted in a job of an array, with the environment of that.
 array=$(sbatch --parsable --hold --array=1-2 --output=/dev/null --wrap true)
 export SLURM_ARRAY_JOB_ID=$array SLURM_ARRAY_TASK_ID=1 SLURM_ARRAY_TASK_MAX=2
