@@ -136,18 +136,18 @@ expect_stopped() { # DIR REASON
 	expect_log "$1" "resuming from $1/ckpt-$step.weights.h5: step $step, "
 }
 
-# The first process that has VARIABLE=VALUE in its environment and WORD in its command. Those of the nodes are seen from here too.
-process_with() { # VARIABLE=VALUE WORD
+# The first process that has VARIABLE=VALUE, and ANOTHER=VALUE, in its environment and WORD in its command. Those of the nodes are seen from here too.
+process_with() { # VARIABLE=VALUE WORD [ANOTHER=VALUE]
 	local file pid
 	for file in $(grep -lszx -- "$1" /proc/[0-9]*/environ); do
 		pid=${file//[!0-9]/}
-		grep -qszFx -- "$2" "/proc/$pid/cmdline" && echo "$pid" && return
+		grep -qszFx -- "$2" "/proc/$pid/cmdline" && grep -qszFx -- "${3:-$1}" "$file" && echo "$pid" && return
 	done
 	return 1
 }
 
-rank_of_job() { # RANK: prints its process
-	process_with "OMPI_COMM_WORLD_RANK=$1" "$program"
+rank_of_job() { # RANK [JOB]: prints its process
+	process_with "OMPI_COMM_WORLD_RANK=$1" "$program" ${2:+"SLURM_JOB_ID=$2"}
 }
 
 script_of_job() { # JOB: prints the process of its script

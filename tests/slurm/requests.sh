@@ -47,6 +47,45 @@ expect_launches asking 1
 expect_no_log asking "requeued"
 expect_log asking "ended by Slurm"
 
+# It was told to stop, has saved and asks to be requeued, and at that moment is cancelled.
+rm -r bin
+stand_in scontrol <<-END
+	touch $scratch/at_requeue
+	until test -e $scratch/go; do sleep 0.1; done
+	exec $(command -v scontrol) "\$@"
+END
+submit requeuing "${with_stand_ins[@]}"
+until_saved requeuing 200
+scancel --batch --signal=USR1 "$job"
+until_true test -e at_requeue
+scancel "$job"
+touch go
+until_state "$job" CANCELLED
+expect_launches requeuing 1
+
+# The controller is away when it asks to be requeued, and is back between one question and the next.
+rm -r bin
+stand_in scontrol <<-END
+	test ! -e $scratch/once || touch $scratch/twice
+	touch $scratch/once
+	test -e $scratch/back || exit 1
+	exec $(command -v scontrol) "\$@"
+END
+stand_in squeue <<-END
+	test -e $scratch/twice || exit 1
+	touch $scratch/back
+	exec $(command -v squeue) "\$@"
+END
+submit patient "${with_stand_ins[@]}"
+until_saved patient 200
+let_end
+scancel --batch --signal=USR1 "$job"
+until_state "$job" COMPLETED
+test -e back || fail "the controller was not away"
+expect_restarts "$job" 1
+expect_same_bits patient
+train_without_end
+
 submit stopped
 until_saved stopped 200
 let_end
