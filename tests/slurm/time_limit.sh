@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The limit of a job's time comes near: it is told so, stops, is requeued and goes on. Beside it a job, and one of a chain, that are not told, and
-# are ended at the limit: the training goes on from the last checkpoint; and jobs that reach it while they ask to be requeued, or begin a launch. Slurm looks at the limits every 30 s; saving more often makes the steps
-# slower until then.
+# are ended at the limit: the training goes on from the last checkpoint; and jobs that reach it while they ask to be requeued, or begin a launch.
+# Slurm looks at the limits every 30 s; saving more often makes the steps slower until then.
 set -euo pipefail
 # shellcheck source=jobs.sh
 . "$(dirname "$0")/jobs.sh"
@@ -21,6 +21,10 @@ submit late --nodes=1 --ntasks=2 --signal=B:URG@1 "${with_stand_ins[@]}"
 late=$job
 # The script finds out where the training is without a command that Slurm could end together with the job.
 stand_in sed <<<"exit 143"
+stand_in squeue <<-END
+	$(command -v squeue) "\$@" || exit
+	touch $scratch/answered.\$SLURM_JOB_ID
+END
 submit again --nodes=1 --ntasks=2 --signal=B:URG@1 "${with_stand_ins[@]}"
 again=$job
 submit_script chain.sbatch chain --nodes=1 --ntasks=2 --array=1-3%1 --signal=B:URG@1
@@ -32,6 +36,7 @@ scancel --batch --signal=USR1 "$late"
 rm again/.slurm
 mkfifo again/.slurm
 kill -KILL "$(until_true rank_of_job 1 "$again")"
+until_true test -e "answered.$again"
 for job in "$ended" "$late" "$again" "${chain}_1"; do scontrol update JobId="$job" EndTime="$(date --date='10 seconds' +%FT%T)"; done
 
 until_true grep -qF "DUE TO TIME LIMIT" again.log
