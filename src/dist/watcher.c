@@ -128,27 +128,17 @@ static bool is_late(const struct ftmpi__watcher *w, int i)
 	return !s->waiting && reaches(w, s->quiet_s, limit_s(w, s->phase));
 }
 
-static int count_late(const struct ftmpi__watcher *w)
-{
-	int n = 0;
-
-	for (int i = 0; i < w->n; i++)
-		n += is_late(w, i);
-	return n;
-}
-
 bool ftmpi__watcher_blames(const struct ftmpi__watcher *w, int i)
 {
 	return w->sights[i].stopped_s > 0 || is_late(w, i);
 }
 
-static int count_blamed(const struct ftmpi__watcher *w)
+static bool is_any(const struct ftmpi__watcher *w, bool (*is)(const struct ftmpi__watcher *, int))
 {
-	int n = 0;
-
 	for (int i = 0; i < w->n; i++)
-		n += ftmpi__watcher_blames(w, i);
-	return n;
+		if (is(w, i))
+			return true;
+	return false;
 }
 
 /* The rank that began to wait last, when all wait that are not idle; −1: some work, or all are idle. */
@@ -186,7 +176,7 @@ bool ftmpi__watcher_look(struct ftmpi__watcher *w, double elapsed_s)
 
 	for (int i = 0; i < w->n; i++)
 		look_at(w, i, own_s);
-	return count_late(w) > 0 || all_wait_too_long(w);
+	return is_any(w, is_late) || all_wait_too_long(w);
 }
 
 static const char *state_text(const struct ftmpi__sight *s)
@@ -278,7 +268,7 @@ void ftmpi__watcher_describe(const struct ftmpi__watcher *w, const char *host, c
 	const int last = last_to_wait(w);
 
 	add(&t, "hang: ");
-	if (count_blamed(w) > 0) {
+	if (is_any(w, ftmpi__watcher_blames)) {
 		add_blamed(&t, w, host);
 		add_waiting(&t, w);
 	} else if (last >= 0) {

@@ -39,7 +39,7 @@ stand_in srun <<-END
 END
 submit asking "${with_stand_ins[@]}"
 until_saved asking 200
-kill -KILL "$(rank_of_job 1)"
+kill -KILL "$(until_true rank_of_job 1)"
 until_true test -e asked
 scancel "$job"
 until_state "$job" CANCELLED

@@ -246,8 +246,8 @@ static void test_processor_time(void **state)
 	}
 }
 
-/* A rank that is another process. */
-static pid_t make_process(struct scene *s, int rank)
+/* Rank 2 is another process. @param later by how much the board has it born later than it was: another number than 0 hides it. */
+static pid_t begin_with_process(struct scene *s, uint64_t later)
 {
 	const pid_t child = fork();
 
@@ -257,9 +257,11 @@ static pid_t make_process(struct scene *s, int rank)
 			(void)pause();
 	}
 	assert_true(child > 0);
-	s->ranks[rank].life->pid = s->ranks[rank].life->tid = (int32_t)child;
-	s->ranks[rank].life->born = ftmpi__process_read(child, child).born;
+	begin(s, N, 5);
+	s->ranks[2].life->pid = s->ranks[2].life->tid = (int32_t)child;
+	s->ranks[2].life->born = ftmpi__process_read(child, child).born + later;
 	ftmpi__watcher_clear(&s->watcher);
+	assert_ok(ftmpi__watcher_init(&s->watcher, s->board, N, N, 5));
 	return child;
 }
 
@@ -282,9 +284,7 @@ static void test_stopped(void **state)
 	pid_t child;
 
 	(void)state;
-	begin(&s, N, 5);
-	child = make_process(&s, 2);
-	assert_ok(ftmpi__watcher_init(&s.watcher, s.board, N, N, 5));
+	child = begin_with_process(&s, 0);
 	for (int waits = 0; waits < 2; waits++) {
 		all_wait_but(&s, 1); /* which goes on saving */
 		ftmpi__wait(&s.ranks[2], waits != 0);
@@ -319,9 +319,7 @@ static void test_stopped_later(void **state)
 	pid_t child;
 
 	(void)state;
-	begin(&s, N, 5);
-	child = make_process(&s, 2);
-	assert_ok(ftmpi__watcher_init(&s.watcher, s.board, N, N, 5));
+	child = begin_with_process(&s, 0);
 	all_wait_but(&s, 1);
 	assert_true(watch(&s, 3) < 0);
 	(void)kill(child, SIGSTOP);
@@ -342,12 +340,8 @@ static void test_dead(void **state)
 
 	(void)state;
 	for (int hidden = 0; hidden < 2; hidden++) {
-		pid_t child;
+		const pid_t child = begin_with_process(&s, (uint64_t)hidden);
 
-		begin(&s, N, 5);
-		child = make_process(&s, 2);
-		s.ranks[2].life->born += (uint64_t)hidden;
-		assert_ok(ftmpi__watcher_init(&s.watcher, s.board, N, N, 5));
 		all_wait_but(&s, 0);
 		set_phase(&s, 0, FTMPI_PHASE_SAVE);
 		s.watcher.sights[0].hidden = true;
